@@ -1,0 +1,33 @@
+"""What the core itself answers to the hooks: its table of contents, by the same door as every plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import crm_core
+from crm_core.hooks import hookimpl
+from crm_core.i18n import _
+from crm_core.security import permissions
+from crm_core.specs import Permission, PluginInfo, Role
+
+PLUGIN = PluginInfo(
+    name="core",
+    package="crm_core",
+    title=_("Core"),
+    description=_("Accounts, roles, records, storage, jobs and the shell of the pages."),
+    version=crm_core.__version__,
+    migrations=False,
+    icon="building",
+)
+
+
+@hookimpl
+def crm_permissions() -> Iterable[Permission]:
+    """Return the core's permissions."""
+    return permissions.PERMISSIONS
+
+
+@hookimpl
+def crm_roles() -> Iterable[Role]:
+    """Return the roles that ship."""
+    return permissions.ROLES
