@@ -129,7 +129,7 @@ def extract_python(source: str, package: str, where: str, found: Found) -> None:
             function, first = node.value.func, node.value.args[0]
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
             if name == "TranslationStringFactory" and isinstance(first, ast.Constant):
-                domains.update({t.id: first.value for t in node.targets if isinstance(t, ast.Name)})
+                domains.update({t.id: str(first.value) for t in node.targets if isinstance(t, ast.Name)})
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             _extract_call(node, domains, package, f"{where}:{node.lineno}", found)
@@ -199,7 +199,7 @@ def _template_reader() -> Any:
     expression = re.compile(r"(?<!\$)\$\{")
     special = {I18N_NS, METAL_NS, TAL_NS}
 
-    class Reader(ElementProgram):  # type: ignore[misc]
+    class Reader(ElementProgram):
         """Collects the translated elements and attributes of a template, with the domain in force."""
 
         DEFAULT_NAMESPACES = MacroProgram.DEFAULT_NAMESPACES
@@ -282,7 +282,8 @@ def _template_reader() -> Any:
                 self.found.problems.append(f"{line}: a computed element inside a translated text; give it i18n:name")
                 return ""
             attributes = "".join(
-                f"{a['space']}{a['name']}{a['eq'] or ''}{a['quote']}{a['value'] or ''}{a['quote']}" for a in start["attrs"]
+                f"{a['space']}{a['name']}{a['eq'] or ''}{a['quote']}{a['value'] or ''}{a['quote']}"
+                for a in start["attrs"]
             )
             opening = f"{start['prefix']}{start['name']}{attributes}{start['suffix']}"
             if kind != "element":
@@ -352,7 +353,9 @@ def write_catalogue(folder: Path, locale: str, catalogue: Catalog) -> None:
     with fresh.open("wb") as file:
         write_po(file, catalogue, width=0, no_location=True, sort_output=True)
     text = fresh.read_text("utf-8")
-    fresh.write_text(re.sub(r'"(Generated-By|Last-Translator|Language-Team|Report-Msgid-Bugs-To): [^"]*"\n', "", text), "utf-8")
+    fresh.write_text(
+        re.sub(r'"(Generated-By|Last-Translator|Language-Team|Report-Msgid-Bugs-To): [^"]*"\n', "", text), "utf-8"
+    )
     fresh.replace(path)
 
 

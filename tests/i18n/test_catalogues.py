@@ -21,7 +21,7 @@ def test_texts_of_python_carry_the_domain_of_their_factory() -> None:
 
     extract_python(
         'from crm_core.i18n import _ as core, TranslationStringFactory\n_ = TranslationStringFactory("crm_deals")\n'
-        'a = _("Deal " "won")\nb = core("Save")\nc = plural(request, "${n} deal", "${n} deals", 5, domain="crm_deals")\n'
+        'a = _("Deal " "won")\nb = core("Save")\nc = plural(req, "${n} deal", "${n} deals", 5, domain="crm_deals")\n'
         'd = _(f"bad {a}")\n',
         "crm_deals",
         "x.py",
@@ -129,7 +129,8 @@ def package(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "__init__.py").write_text(
         'from crm_core.i18n import TranslationStringFactory, plural\n_ = TranslationStringFactory("crm_sample")\n'
-        'SAVE = _("Save")\n\ndef count(r, n):\n    return plural(r, "${n} deal", "${n} deals", n, domain="crm_sample")\n',
+        'SAVE = _("Save")\n'
+        'def count(r, n):\n    return plural(r, "${n} deal", "${n} deals", n, domain="crm_sample")\n',
         "utf-8",
     )
     return folder
