@@ -1,0 +1,283 @@
+"""What hooks return: frozen dataclasses, the vocabulary between the core and its plugins.
+
+A spec is data: it names templates, routes and permissions, and the core decides what a person gets to see of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The version of the contract in this module and in `hookspecs`; plugins say which they were written for.
+CORE_API = 1
+
+#: Scopes in which a permission may be granted, narrowest first; an entity may add its own.
+SCOPES = ("own", "shared", "team", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginInfo:
+    """Says what a plugin is; the module of its entry point holds one as `PLUGIN`."""
+
+    name: str
+    """Short name, the same as the entry point's: prefix of its tables, routes, permissions and event names."""
+    package: str
+    """Import name, `crm_deals`; also the translation domain."""
+    title: str
+    description: str = ""
+    version: str = "0"
+    core_api: int = CORE_API
+    requires: tuple[str, ...] = ()
+    """Names of plugins whose tables this one points at by foreign keys."""
+    migrations: bool = True
+    """Whether the package has a folder `migrations`."""
+    hookspecs: Any = None
+    """A module with hook specifications of its own, for plugins of this plugin."""
+    assets: tuple[str, ...] = ()
+    """Front-end files in `static/`, plain ES modules and CSS, loaded on every page."""
+    icon: str = "puzzle"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Declares one thing that a role may do."""
+
+    name: str
+    title: str
+    group: str
+    scopes: tuple[str, ...] = ("all",)
+    """In which scopes it can be granted; `("all",)` makes it a plain yes or no."""
+    default: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """Roles that get it, once, when it first appears: role name to scope or scopes."""
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """Declares a role that ships."""
+
+    name: str
+    title: str
+    description: str = ""
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedScope:
+    """A scope of an entity's own, such as `unassigned`: one SQL criterion and one sentence that explains it."""
+
+    name: str
+    title: str
+    sentence: str
+    """Explains the branch of one record: "Nobody is responsible for it"."""
+    criterion: Callable[[Any, Any], Any]
+    """(model, subject) -> SQL criterion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """A filter of an entity that is not simply a field: "no contact for N days"."""
+
+    name: str
+    title: str
+    kind: str
+    """`days`, `bool`, `choice`, `date` or `text`: how the value is asked for and read."""
+    criterion: Callable[[Any, Any, Any], Any]
+    """(model, value, context) -> SQL criterion; context has `subject`, `now` and `today`."""
+    sentence: str = ""
+    """What the chip says, with ${value}."""
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoubleRule:
+    """Says how a probable double of a record is recognised while it is typed or imported."""
+
+    kind: str
+    """`phone`, `email` (looked up among addresses), `field` (equal value) or `name` (equal sort key)."""
+    field: str
+    title: str
+    weight: int = 50
+    """Of 100; the sum of the rules that hold is shown as likelihood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """Says all about a kind of record once; lists, cards, forms, API, import, history and undo follow from it."""
+
+    name: str
+    """`clients.person`: the plugin's name, a dot, the noun."""
+    title: str
+    """One of them: "Person"."""
+    title_plural: str
+    model: type
+    schema: type
+    """Subclass of `crm_core.forms.RecordSchema`."""
+    permission_prefix: str
+    """`clients` makes the permissions `clients:view`, `:create`, `:edit`, `:delete`, `:export`, `:import`, `:assign`."""
+    url: str
+    """Where its list lives, `/clients/people`; a record is at `/clients/people/7`."""
+    icon: str = "file"
+    label: str = "name"
+    """The column that names a record."""
+    sort: str = "name_sort"
+    """The NOT NULL column of the default order; every gated table has (owner_id, sort, id) and (team_id, sort, id)."""
+    descending: bool = False
+    hint: tuple[str, ...] = ()
+    """Fields shown beside the label in search and pickers."""
+    head: tuple[str, ...] = ()
+    """Fields shown as the card's three numbers that matter."""
+    columns: tuple[str, ...] = ()
+    """Columns of a fresh list."""
+    parent: str = ""
+    """For a subordinate: the prefix of its `RecordRef`, or `column=entity`; it is then seen with its parent."""
+    owns: tuple[str, ...] = ()
+    """Entities whose records go to the trash and come back with this one."""
+    scopes: tuple[NamedScope, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    doubles: tuple[DoubleRule, ...] = ()
+    prepare: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    """Full row of field values -> derived columns (sort key, full name); pure, so that import can call it a million times."""
+    phones: str = ""
+    emails: str = ""
+    person: bool = False
+    """Its records are people, whose data the law on personal data protects."""
+    importable: bool = True
+    timeline: bool = True
+    searchable: bool = True
+    in_menu: bool = True
+    import_links: tuple[ImportLink, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportLink:
+    """A record of another entity that may stand in the same row of an import: the person's company."""
+
+    entity: str
+    title: str
+    fields: tuple[str, ...]
+    """Fields of the linked entity that a row may hold; the first is its label."""
+    keys: tuple[str, ...]
+    """Fields by which it is found again, best first."""
+    link: Callable[[Any, Sequence[tuple[int, int]], Any], None]
+    """(session, pairs of (record id, linked id), context) makes the links, set-wise, leaving those that are there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventType:
+    """Declares a fact that may happen, for those who want to be told of it."""
+
+    name: str
+    title: str
+    payload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NavItem:
+    """An entry of the menu."""
+
+    id: str
+    title: str
+    href: str
+    icon: str
+    group: str
+    """One of `home sales marketing support reports settings`."""
+    permission: str = ""
+    order: int = 50
+    key: str = ""
+    """The letter that follows `g` on the keyboard."""
+    words: str = ""
+    """Other words by which Ctrl-K finds it, separated by spaces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A block of a plugin on the card of an entity, loaded after the first paint, two statements at most."""
+
+    id: str
+    title: str
+    entity: str
+    """The entity on whose card it stands, or `*` for any."""
+    load: Callable[[Any, Any], Mapping[str, Any] | None]
+    """(request, record) -> variables of the template; None hides the panel."""
+    template: str
+    permission: str = ""
+    order: int = 50
+    create_href: str = ""
+    """Where "+" leads, with {entity} and {id}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widget:
+    """A block of a plugin on the home page."""
+
+    id: str
+    title: str
+    load: Callable[[Any], Mapping[str, Any] | None]
+    template: str
+    permission: str = ""
+    roles: tuple[str, ...] = ()
+    """On whose home page it stands at first; empty: everybody's."""
+    order: int = 50
+    wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting of the company that an administrator changes in the browser."""
+
+    key: str
+    title: str
+    kind: str = "text"
+    """As the kinds of fields: text, number, bool, choice, longtext, secret, email, image."""
+    default: Any = None
+    page: str = "company"
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsPage:
+    """A page of settings: a title, who may open it and, unless it is made of `Setting`s, where it lives."""
+
+    id: str
+    title: str
+    permission: str
+    icon: str = "settings"
+    href: str = ""
+    """Empty: the core shows its `Setting`s as a form at /settings/<id>."""
+    description: str = ""
+    order: int = 50
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Declares work that runs outside a request."""
+
+    name: str
+    run: Callable[..., Any]
+    """(context, **arguments); see `crm_core.jobs.JobContext`."""
+    title: str = ""
+    queue: str = "default"
+    max_attempts: int = 5
+    timeout: int = 300
+    """Seconds without a heartbeat after which another worker may take it over."""
+    cron: str = ""
+    """When it runs by itself, five fields, in the company's time zone."""
+    visible: bool = False
+    """Whether the person who started it sees its progress on top of every page."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fact that happened: plain data only, so that it can be told to anyone, later."""
+
+    name: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+Specs = Iterable[Any]
