@@ -1,7 +1,8 @@
 """Languages: message ids, the locale of a request, plural forms, and numbers and dates as people write them.
 
 Code imports ``_`` (domain ``crm_core``) from here; a plugin makes its own with
-``TranslationStringFactory("crm_<name>")``. Message ids are English. The catalogues are kept by :mod:`crm_core.catalogues` (``python -m crm_core.i18n``).
+``TranslationStringFactory("crm_<name>")``. Message ids are English.
+The catalogues are kept by :mod:`crm_core.catalogues` (``python -m crm_core.i18n``).
 """
 
 from __future__ import annotations

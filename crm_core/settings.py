@@ -1,7 +1,8 @@
 """Finds an installation, reads its ini file and says in one sentence what is wrong with it.
 
 An installation is a data folder with ``crm.ini`` in it, or an ini file elsewhere that names its data folder. The
-command line, the tests and the web application all come through :func:`load`; the application gets :meth:`Settings.for_app`.
+command line, the tests and the web application all come through :func:`load`;
+the application gets :meth:`Settings.for_app`.
 """
 
 from __future__ import annotations
