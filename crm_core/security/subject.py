@@ -58,6 +58,11 @@ class Subject:
         """Whether this is the application itself, which may everything."""
         return bool(self.system_reason)
 
+    @property
+    def zone(self) -> str:
+        """The person's time zone; the request puts the company's where he chose none."""
+        return self.time_zone or "UTC"
+
     def scopes(self, permission: str) -> frozenset[str]:
         """Return the scopes in which the permission is held; empty means not at all."""
         if self.is_system:

@@ -1,0 +1,101 @@
+"""People and what they may: accounts, departments, roles, invitations. Plain services, public to plugins.
+
+Each takes the session and the subject on whose behalf it acts, and raises `Refused` with a sentence for that person when
+he may not or when it cannot be done.
+"""
+
+from crm_core.people.accounts import (
+    accept_sign_up,
+    account,
+    approve,
+    by_email,
+    change_password,
+    confirm_address,
+    confirm_email,
+    delete,
+    disable,
+    enable,
+    normal_email,
+    note_sign_in,
+    reject,
+    reset_password,
+    send_reset,
+    sign_in,
+    start_address_change,
+    update_profile,
+)
+from crm_core.people.departments import (
+    create_department,
+    delete_department,
+    department_tree,
+    edit_department,
+)
+from crm_core.people.first_run import (
+    FIRST_STEPS,
+    first_code,
+    make_first_administrator,
+    needs_first_administrator,
+    set_client_access,
+)
+from crm_core.people.invitations import accept_invitation, invite, open_invitations, withdraw_invitation
+from crm_core.people.reach import Refused, may_name, reach, reaches, require, surplus
+from crm_core.people.rights import (
+    copy_role,
+    create_role,
+    delete_role,
+    edit_role,
+    grantable_roles,
+    roles_by_position,
+    set_role_grants,
+    set_roles,
+    sync_rights,
+)
+
+__all__ = [
+    "FIRST_STEPS",
+    "Refused",
+    "accept_invitation",
+    "accept_sign_up",
+    "account",
+    "approve",
+    "by_email",
+    "change_password",
+    "confirm_address",
+    "confirm_email",
+    "copy_role",
+    "create_department",
+    "create_role",
+    "delete",
+    "delete_department",
+    "delete_role",
+    "department_tree",
+    "disable",
+    "edit_department",
+    "edit_role",
+    "enable",
+    "first_code",
+    "grantable_roles",
+    "invite",
+    "make_first_administrator",
+    "may_name",
+    "needs_first_administrator",
+    "normal_email",
+    "note_sign_in",
+    "open_invitations",
+    "reach",
+    "reaches",
+    "reject",
+    "require",
+    "reset_password",
+    "roles_by_position",
+    "send_reset",
+    "set_client_access",
+    "set_role_grants",
+    "set_roles",
+    "sign_in",
+    "start_address_change",
+    "surplus",
+    "sync_rights",
+    "update_profile",
+    "withdraw_invitation",
+]
