@@ -1,8 +1,9 @@
 """Work outside requests: the row of `core_job` is the truth, the message in Redis only a nudge.
 
-A view calls :func:`enqueue` in its transaction. Workers (:func:`run_worker`) take rows by `SKIP LOCKED`, keep a lease with
-a heartbeat, and may commit only while their fencing number is the row's; the schedule (:func:`run_scheduler`) enqueues
-what runs by the clock. rq carries the nudges and wakes workers at once; with Redis away they look at the table instead.
+A view calls :func:`enqueue` in its transaction. Workers (:func:`run_worker`) take rows by `SKIP LOCKED`, keep a lease
+with a heartbeat, and may commit only while their fencing number is the row's; the schedule (:func:`run_scheduler`)
+enqueues what runs by the clock. rq carries the nudges and wakes workers at once; with Redis away they look at the
+table instead.
 
 A job is a batch that may safely run again: ``run(context, **arguments)`` opens its transactions by
 ``with context.transaction() as session:``, remembers by itself how far it is, and goes on from there.
@@ -19,6 +20,7 @@ import socket
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -44,7 +46,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.orm import Session, sessionmaker
 
 from crm_core import clock, notify
-from crm_core.db import GuardedSession, make_engine, session_factory
+from crm_core.db import GuardedSession, changed, make_engine, session_factory
 from crm_core.i18n import _
 from crm_core.models.settings import SettingValue
 from crm_core.models.work import JobRow, Schedule
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from crm_core.plugins import Plugins
+    from crm_core.security.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +70,9 @@ _NUDGES = "crm.nudges"
 
 #: First half of the advisory lock that a living worker or schedule holds; the second half is its number.
 LOCK_CLASS = 0x0C12_0002
+
+#: The queue of work that may take minutes; imports and exports declare it.
+LONG = "long"
 
 LEASE = dt.timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10.0
@@ -85,14 +91,16 @@ MAX_DEATHS = 20
 KEEP_DONE = dt.timedelta(days=30)
 KEEP_FAILED = dt.timedelta(days=180)
 
-_LIVE = (
-    "SELECT l.objid::bigint FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "
-    f"AND l.classid = {LOCK_CLASS} AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+LIVE_SQL = (
+    "SELECT l.objid::bigint FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "  # noqa: S608  constants
+    f"AND l.classid = {LOCK_CLASS} "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 _CLAIM = sa.text(
-    f"""
-    WITH live AS MATERIALIZED ({_LIVE}),
+    "WITH live AS MATERIALIZED ("  # noqa: S608  constants
+    + LIVE_SQL
+    + """),
     picked AS (
         SELECT j.id FROM core_job j
         WHERE j.queue = ANY(:queues) AND j.name = ANY(:names) AND (CAST(:id AS bigint) IS NULL OR j.id = :id)
@@ -265,7 +273,7 @@ class Nudger:
                 Queue(queue_name(queue), connection=self._redis, serializer=JSONSerializer).enqueue_call(
                     "crm_core.jobs.perform", args=(job_id,), timeout=-1, result_ttl=0, failure_ttl=60, ttl=600
                 )
-        except Exception as error:  # noqa: BLE001  the row is the truth: nothing about a nudge may reach the caller
+        except Exception as error:
             self._silent_until = time.monotonic() + self.pause
             log.warning("nudge_failed", error=f"{type(error).__name__}: {error}")
 
@@ -288,10 +296,15 @@ def _forget_nudges(session: Session) -> None:
 
 
 def bind(
-    factory: sessionmaker[GuardedSession], *, settings: Mapping[str, Any], plugins: Plugins, nudge: bool = True
+    factory: sessionmaker[GuardedSession],
+    *,
+    settings: Mapping[str, Any],
+    plugins: Plugins,
+    key: Secrets | None = None,
+    nudge: bool = True,
 ) -> None:
     """Give every session of the factory what enqueueing and mail need: settings, plugins, the key and the nudger."""
-    info: dict[str, Any] = {SETTINGS: settings, PLUGINS: plugins, SECRETS: secrets.from_settings(settings)}
+    info: dict[str, Any] = {SETTINGS: settings, PLUGINS: plugins, SECRETS: key or secrets.from_settings(settings)}
     url = settings.get("redis.url")
     if nudge and url:
         info[NUDGER] = Nudger(url)
@@ -304,6 +317,7 @@ def includeme(config: Configurator) -> None:
         config.registry["crm.session_factory"],
         settings=config.get_settings(),
         plugins=config.registry["crm.plugins"],
+        key=config.registry.get("crm.secrets"),
     )
 
 
@@ -320,6 +334,7 @@ class JobContext:
         row: Mapping[str, Any],
         *,
         opener: Callable[[JobContext], AbstractContextManager[Session]],
+        unfenced: Callable[[], AbstractContextManager[Session]],
         settings: Mapping[str, Any],
         plugins: Plugins,
         registry: Any = None,
@@ -345,6 +360,8 @@ class JobContext:
         self.stop_seen = False
         self._stop = bool(row["stop_asked"])
         self._opener = opener
+        self.unfenced = unfenced
+        """Opens a session past the fence, for what is guarded by a compare-and-set of its own."""
         self._write_progress = write_progress
         self._progress_at = 0.0
         self._subject: Subject | None = None
@@ -481,8 +498,9 @@ def living(session: Session) -> list[Living]:
         sa.text(
             "SELECT a.application_name AS name, a.backend_start AS since FROM pg_stat_activity a JOIN pg_locks l "
             "ON l.pid = a.pid WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "
-            f"AND l.classid = {LOCK_CLASS} AND a.datname = current_database() ORDER BY a.backend_start"
-        )
+            "AND l.classid = :class AND a.datname = current_database() ORDER BY a.backend_start"
+        ),
+        {"class": LOCK_CLASS},
     )
     result = []
     for row in rows:
@@ -496,7 +514,7 @@ def is_alive(session: Session, worker: str) -> bool:
     number = worker.rpartition(":")[2]
     if not number.isdecimal():
         return False
-    return bool(session.execute(sa.text(f"SELECT CAST(:n AS bigint) IN ({_LIVE})"), {"n": int(number)}).scalar())
+    return bool(session.execute(sa.text(f"SELECT CAST(:n AS bigint) IN ({LIVE_SQL})"), {"n": int(number)}).scalar())
 
 
 class Runner:
@@ -522,24 +540,24 @@ class Runner:
         self.current: JobContext | None = None
         self.stopping = threading.Event()
         self._quiet = threading.Event()
-        self._heart: threading.Thread | None = None
+        self.heart: threading.Thread | None = None
         self._direct = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def start(self) -> None:
         """Become alive."""
         self.presence.hold()
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._heart.start()
+        self.heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.heart.start()
 
     def close(self) -> None:
         """Stop the heartbeat and give up the lock."""
         self._quiet.set()
-        if self._heart is not None:
-            self._heart.join(2)
+        if self.heart is not None:
+            self.heart.join(2)
         self.presence.close()
 
     def stop(self) -> None:
-        """Ask the running job to end at its next boundary and take no other."""
+        """Ask running jobs to end at their next boundary and take no other."""
         self.stopping.set()
         if self.current is not None:
             self.current.interrupted.set()
@@ -563,17 +581,21 @@ class Runner:
 
     def _claim(self, job_id: int | None) -> Mapping[str, Any] | None:
         with self._direct.connect() as connection:
-            row = connection.execute(
-                _CLAIM,
-                {
-                    "queues": self.queues,
-                    "names": list(self.plugins.jobs),
-                    "id": job_id,
-                    "now": clock.now(),
-                    "worker": self.presence.name,
-                    "lease": clock.now() + LEASE,
-                },
-            ).mappings().one_or_none()
+            row = (
+                connection.execute(
+                    _CLAIM,
+                    {
+                        "queues": self.queues,
+                        "names": list(self.plugins.jobs),
+                        "id": job_id,
+                        "now": clock.now(),
+                        "worker": self.presence.name,
+                        "lease": clock.now() + LEASE,
+                    },
+                )
+                .mappings()
+                .one_or_none()
+            )
             return None if row is None else dict(row)
 
     def _run(self, row: Mapping[str, Any]) -> None:
@@ -581,6 +603,7 @@ class Runner:
         context = JobContext(
             row,
             opener=self._transaction,
+            unfenced=self.factory.begin,
             settings=self.settings,
             plugins=self.plugins,
             registry=self.registry,
@@ -607,7 +630,7 @@ class Runner:
             self._release(context, clock.now())
         except LostLease:
             bound.warning("job_lost")
-        except Exception as error:  # noqa: BLE001  whatever a job does wrong, the worker goes on
+        except Exception as error:
             bound.warning("job_error", error=describe(error))
             if is_disconnect(error):
                 self._release(context, clock.now() + DATABASE_BACK_OFF, deaths=row["deaths"] + 1)
@@ -650,9 +673,7 @@ class Runner:
 
     def _fail(self, context: JobContext, row: Mapping[str, Any], error: str) -> None:
         log.error("job_failed", job=context.job_id, name=context.name, error=error)
-        written = self._write(
-            context, state=FAILED, finished_at=clock.now(), attempts=row["attempts"] + 1, error=error
-        )
+        written = self._write(context, state=FAILED, finished_at=clock.now(), attempts=row["attempts"] + 1, error=error)
         if not written:
             return
         with contextlib.suppress(DBAPIError), self.factory() as session, session.begin():
@@ -719,6 +740,8 @@ class Runner:
             context = self.current
             try:
                 if context is not None:
+                    if self.stopping.is_set():
+                        context.interrupted.set()
                     self._watch(context)
                 if context is not None or beat % HEARTBEAT_SECONDS == 0:
                     connection = self.presence.hold()
@@ -846,9 +869,7 @@ class _Signals:
             self.waiting = False
 
 
-def run_worker(
-    settings: Mapping[str, Any], *, registry: Any = None, queues: Sequence[str] | None = None
-) -> None:
+def run_worker(settings: Mapping[str, Any], *, registry: Any = None, queues: Sequence[str] | None = None) -> None:
     """Run jobs until SIGTERM; returns within 30 seconds of it, whatever the job does.
 
     With an application's registry its engine, sessions and plugins are used; otherwise they are made from the settings.
@@ -864,17 +885,50 @@ def run_worker(
 
     signals = _Signals(stop)
     _runner.set(runner)
+    lane: threading.Thread | None = None
     try:
         with signals.interruptible():
             _patiently(runner.start)
+        if LONG in runner.queues and len(runner.queues) > 1:
+            lane = threading.Thread(target=_quick_lane, args=(runner,), name="quick-lane", daemon=True)
+            lane.start()
         log.info("worker_started", worker=runner.presence.name, queues=runner.queues)
         _work(runner, settings.get("redis.url"), signals)
     except _Leave:
         pass
     finally:
+        runner.stop()
+        if lane is not None:
+            lane.join(STOP_SECONDS)
         runner.close()
         engine.dispose()
         log.info("worker_stopped", worker=runner.presence.name)
+
+
+def _quick_lane(main: Runner) -> None:
+    """Run what is quick while the worker is busy with an import: a reset of a password does not wait for it."""
+    quick = Runner(
+        main.engine,
+        main.factory,
+        settings=main.settings,
+        plugins=main.plugins,
+        registry=main.registry,
+        queues=[queue for queue in main.queues if queue != LONG],
+    )
+    quick.stopping = main.stopping
+    try:
+        while not main.stopping.wait(POLL_WITHOUT_REDIS_SECONDS):
+            if main.current is None:
+                continue
+            try:
+                if quick.heart is None:
+                    quick.start()
+                if _is_due(quick):
+                    quick.run_due()
+            except DBAPIError as error:
+                log.warning("worker_waits_for_database", error=describe(error))
+    finally:
+        quick.close()
 
 
 def _work(runner: Runner, url: str | None, signals: _Signals) -> None:
@@ -883,7 +937,7 @@ def _work(runner: Runner, url: str | None, signals: _Signals) -> None:
     while not runner.stopping.is_set():
         try:
             # Without nudges the table is all there is; with them it is swept for what is due by time or left behind.
-            if rq_worker is None or time.monotonic() - swept > SWEEP_SECONDS or _due_soon(runner):
+            if rq_worker is None or time.monotonic() - swept > SWEEP_SECONDS or _is_due(runner):
                 runner.run_due()
                 swept = time.monotonic()
         except DBAPIError as error:
@@ -907,7 +961,7 @@ def _work(runner: Runner, url: str | None, signals: _Signals) -> None:
             if rq_worker is not None:
                 log.warning("worker_without_redis", error=f"{type(error).__name__}: {error}")
             rq_worker = None
-        except Exception as error:  # noqa: BLE001  a nudge that rq cannot read is no reason to stop working
+        except Exception as error:
             log.warning("nudge_unreadable", error=f"{type(error).__name__}: {error}")
             continue
         with signals.interruptible():
@@ -917,7 +971,7 @@ def _work(runner: Runner, url: str | None, signals: _Signals) -> None:
             rq_worker.register_death()
 
 
-def _due_soon(runner: Runner) -> bool:
+def _is_due(runner: Runner) -> bool:
     with runner._direct.connect() as connection:
         return bool(
             connection.execute(
@@ -940,7 +994,7 @@ def _rq_worker(url: str, runner: Runner) -> _RqWorker:
     connection.ping()
     worker = _RqWorker(
         [queue_name(queue) for queue in runner.queues],
-        name=runner.presence.name.replace(":", "-") + f"-{random.randrange(10**6)}",
+        name=runner.presence.name.replace(":", "-") + f"-{uuid.uuid4().hex[:6]}",
         connection=connection,
         serializer=JSONSerializer,
         worker_ttl=LISTEN_SECONDS + 60,
@@ -967,7 +1021,7 @@ def environment(
     """Return engine, sessions and plugins of a process without a web server."""
     if registry is not None:
         return registry["crm.engine"], registry["crm.session_factory"], registry["crm.plugins"]
-    from crm_core.plugins import Plugins  # noqa: PLC0415  plugins import this module for their hooks
+    from crm_core.plugins import Plugins
 
     plugins = Plugins.build(tuple(str(settings.get("crm.plugins", "")).split()))
     engine = make_engine(settings["sqlalchemy.url"])
@@ -1012,7 +1066,9 @@ def run_schedule(session: Session, plugins: Plugins) -> list[int]:
         insert = pg.insert(Schedule).values(name=spec.name, cron=spec.cron, next_at=due)
         session.execute(
             insert.on_conflict_do_update(
-                index_elements=[Schedule.name], set_={"cron": spec.cron, "next_at": due}, where=Schedule.cron != spec.cron
+                index_elements=[Schedule.name],
+                set_={"cron": spec.cron, "next_at": due},
+                where=Schedule.cron != spec.cron,
             )
         )
     due_rows = session.execute(
@@ -1073,9 +1129,7 @@ def clean_up(context: JobContext) -> dict[str, Any]:
                 )
                 .limit(5000)
             )
-            count = session.execute(
-                sa.delete(JobRow).where(JobRow.id.in_(old)).execution_options(synchronize_session=False)
-            ).rowcount
+            count = changed(session, sa.delete(JobRow).where(JobRow.id.in_(old)))
         deleted += count
         if count < 5000:
             return {"deleted": deleted}

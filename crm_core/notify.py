@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.orm import Session
 
 from crm_core import clock
+from crm_core.db import changed
 from crm_core.i18n import _
 from crm_core.models.accounts import ACTIVE, RoleGrant, User, UserRole
 from crm_core.models.work import Notification
@@ -69,7 +70,7 @@ def notify(
 ) -> int:
     """Tell people a fact, each once by its key and never the one who did it (`actor`); return how many were told."""
     wanted = {users} if isinstance(users, int) else set(users)
-    wanted.discard(actor)  # type: ignore[arg-type]
+    wanted -= {actor}
     told = 0
     row = {
         "key": key,
@@ -123,20 +124,13 @@ def mark_read(session: Session, user_id: int, ids: Sequence[int] | None = None) 
     statement = sa.update(Notification).where(Notification.user_id == user_id, Notification.read_at.is_(None))
     if ids is not None:
         statement = statement.where(Notification.id.in_(list(ids)))
-    return session.execute(
-        statement.values(read_at=clock.now()).execution_options(synchronize_session="fetch")
-    ).rowcount
+    return changed(session, statement.values(read_at=clock.now()))
 
 
 def snooze(session: Session, user_id: int, notification_id: int, until: dt.datetime) -> bool:
     """Put a notification away until an instant, when it comes back unread."""
-    result = session.execute(
-        sa.update(Notification)
-        .where(Notification.user_id == user_id, Notification.id == notification_id)
-        .values(snoozed_until=until, read_at=None)
-        .execution_options(synchronize_session="fetch")
-    )
-    return result.rowcount == 1
+    statement = sa.update(Notification).where(Notification.user_id == user_id, Notification.id == notification_id)
+    return changed(session, statement.values(snoozed_until=until, read_at=None)) == 1
 
 
 def listing(
