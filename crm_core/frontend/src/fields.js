@@ -1,0 +1,189 @@
+// Controls of forms: pickers, tags, repeated rows, files, drafts, remarks while one types.
+import { ask, behave, element, icon, on, refresh, toast, word } from "./ui.js";
+
+// --- pickers ---------------------------------------------------------------------------------------------------------
+
+behave("select[data-picker]", async (select) => {
+  const { default: TomSelect } = await import("tom-select/dist/esm/tom-select.complete.js");
+  if (!select.isConnected || select.tomselect) return;
+  const remote = select.dataset.options;
+  const many = select.multiple;
+  const label = document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
+  const draw = (item, escape, full) => {
+    const face = item.photo_href ? `<span class="crm-face"><img src="${escape(item.photo_href)}" alt=""></span>` : "";
+    const dot = item.color ? ` data-color="${escape(item.color)}"` : "";
+    const hint = full && item.hint ? `<small>${escape(item.hint)}</small>` : "";
+    return `<div class="${full ? "option" : "item"}"${full ? "" : dot}>${full ? "" : face}${escape(item.title ?? item.text)}${hint}</div>`;
+  };
+  const made = new TomSelect(select, {
+    valueField: "value", labelField: "title", searchField: remote ? [] : ["title", "hint", "text"], sortField: remote ? [{ field: "$order" }] : undefined,
+    plugins: many ? { remove_button: { label: "×", title: word("remove") } } : select.required ? {} : { clear_button: { title: word("clear"), html: () => `<div class="clear-button" title="${word("clear")}">×</div>` } },
+    create: select.dataset.create ? true : false,
+    createOnBlur: Boolean(select.dataset.create),
+    maxOptions: 200,
+    hidePlaceholder: true,
+    closeAfterSelect: !many,
+    preload: remote ? "focus" : false,
+    loadThrottle: 160,
+    dropdownParent: select.closest("dialog, [popover]") ? null : "body",
+    shouldLoad: () => true,
+    load: remote
+      ? (query, done) => {
+          made.clearOptions((option) => made.items.includes(option.value));
+          ask(`${remote}${remote.includes("?") ? "&" : "?"}q=${encodeURIComponent(query)}`, { json: true }).then((answer) => done(answer.json().items ?? answer.json()), () => done());
+        }
+      : undefined,
+    score: remote ? () => () => 1 : undefined,
+    render: {
+      option: (item, escape) => draw(item, escape, true),
+      item: (item, escape) => draw(item, escape, false),
+      option_create: (data, escape) => `<div class="create">${escape(select.dataset.create)} «${escape(data.input)}»</div>`,
+      no_results: () => `<div class="no-results">${word("nothing_found")}</div>`,
+      loading: () => `<div class="no-results">${word("searching")}</div>`,
+    },
+  });
+  if (label) made.control_input.setAttribute("aria-label", label.textContent.trim());
+  if (select.getAttribute("aria-describedby")) made.control_input.setAttribute("aria-describedby", select.getAttribute("aria-describedby"));
+  if (select.getAttribute("aria-invalid")) made.control_input.setAttribute("aria-invalid", "true");
+  // Tom Select takes up the facts that stand in data attributes of the options.
+  made.on("item_add", () => made.setTextboxValue(""));
+});
+
+// --- repeated rows -----------------------------------------------------------------------------------------------------
+
+function renumber(box) {
+  const all = [...box.querySelectorAll("[data-entry]")];
+  all.forEach((entry, index) => {
+    for (const control of entry.querySelectorAll("[name]")) control.name = control.name.replace(/^([^-]+)-\d+-/, `$1-${index}-`);
+    for (const control of entry.querySelectorAll("[id]")) {
+      const was = control.id;
+      control.id = was.replace(/-\d+-(\w+)$/, `-${index}-$1`);
+      entry.querySelector(`label[for="${CSS.escape(was)}"]`)?.setAttribute("for", control.id);
+    }
+  });
+}
+on("click", "[data-entry-add]", (_event, button) => {
+  const box = button.closest("[data-entries]");
+  const entry = box.querySelector("template").content.firstElementChild.cloneNode(true);
+  box.querySelector(".crm-entries").append(entry);
+  renumber(box);
+  refresh(entry);
+  entry.querySelector("input[type=tel], input[type=email], input[type=text]")?.focus();
+});
+on("click", "[data-entry-remove]", (_event, button) => {
+  const box = button.closest("[data-entries]");
+  button.closest("[data-entry]").remove();
+  renumber(box);
+  box.querySelector("[data-entry-add]")?.focus();
+});
+on("change", '[data-entry] input[name$="-main"]', (_event, input) => {
+  if (!input.checked) return;
+  for (const other of input.closest("[data-entries]").querySelectorAll('input[name$="-main"]')) if (other !== input) other.checked = false;
+});
+
+// --- small things --------------------------------------------------------------------------------------------------------
+
+on("click", "[data-reveal]", (_event, button) => {
+  const input = button.parentElement.querySelector("input");
+  const show = input.type === "password";
+  input.type = show ? "text" : "password";
+  button.setAttribute("aria-pressed", String(show));
+  button.replaceChildren(icon(show ? "eye-off" : "eye"));
+});
+behave(".crm-drop", (zone) => {
+  const input = zone.querySelector("input[type=file]");
+  const names = zone.querySelector(".crm-drop-names");
+  for (const type of ["dragenter", "dragover"]) zone.addEventListener(type, () => zone.classList.add("is-over"));
+  for (const type of ["dragleave", "drop"]) zone.addEventListener(type, () => zone.classList.remove("is-over"));
+  input.addEventListener("change", () => {
+    names.textContent = [...input.files].map((file) => file.name).join(", ");
+    if ("instant" in zone.dataset && input.files.length) input.form.requestSubmit();
+  });
+});
+// A phone keypad with commas: numbers are typed as people write them.
+on("focusout", "input.is-number", (_event, input) => (input.value = input.value.trim()));
+
+// Probable doubles and the like, told beside the field while one types.
+behave("[data-check]", (input) => {
+  let timer;
+  let asked = "";
+  const place = document.getElementById(`${input.id}-remark`);
+  const check = async () => {
+    const data = new URLSearchParams(new FormData(input.form));
+    data.delete("csrf_token");
+    data.set("field", input.name);
+    if (!input.value.trim() || input.value === asked) return;
+    asked = input.value;
+    try {
+      const answer = await ask(`${input.dataset.check}?${data}`);
+      const page = answer.html();
+      place.replaceChildren(...(page.querySelector("main") ?? page.body).childNodes);
+    } catch {
+      place.replaceChildren();
+    }
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(check, 450);
+  });
+});
+
+// --- drafts: nothing typed is ever lost -------------------------------------------------------------------------------------
+
+const DRAFT = "crm.draft.";
+behave("form[data-draft]", (form) => {
+  const name = DRAFT + form.dataset.draft;
+  const secret = (control) => ["password", "file", "hidden"].includes(control.type) || !control.name;
+  let kept;
+  try {
+    kept = JSON.parse(localStorage.getItem(name) ?? "null");
+  } catch {
+    return;
+  }
+  const controls = () => [...form.elements].filter((control) => !secret(control));
+  const read = () => controls().map((control) => [control.name, ["checkbox", "radio"].includes(control.type) ? control.checked : control.multiple ? [...control.selectedOptions].map((each) => each.value) : control.value]);
+  const first = JSON.stringify(read());
+  if (kept && JSON.stringify(kept) !== first && !form.querySelector(".is-invalid")) {
+    const line = element("div", { class: "crm-notice is-info", role: "status" }, icon("history"), element("div", { class: "crm-notice-text" }, word("draft_found")));
+    const take = element("button", { type: "button", class: "btn btn-sm" }, word("draft_take"));
+    const drop = element("button", { type: "button", class: "btn btn-sm btn-ghost" }, word("draft_drop"));
+    take.addEventListener("click", () => {
+      const all = controls();
+      kept.forEach(([key, value], index) => {
+        const control = all[index]?.name === key ? all[index] : all.find((each) => each.name === key);
+        if (!control) return;
+        if (typeof value === "boolean") control.checked = value;
+        else if (control.tomselect) control.tomselect.setValue(value);
+        else if (!Array.isArray(value)) control.value = value;
+      });
+      line.remove();
+    });
+    drop.addEventListener("click", () => {
+      localStorage.removeItem(name);
+      line.remove();
+    });
+    line.append(take, drop);
+    form.prepend(line);
+  }
+  let timer;
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      try {
+        localStorage.setItem(name, JSON.stringify(read()));
+      } catch { /* full or forbidden */ }
+    }, 300);
+  });
+  const forget = () => localStorage.removeItem(name);
+  // A native submit keeps the draft until the next page has come without this form's errors.
+  form.addEventListener("submit", () => sessionStorage.setItem("crm.sent", name));
+  form.addEventListener("crm:sent", (event) => event.detail.response.ok && forget());
+});
+try {
+  const sent = sessionStorage.getItem("crm.sent");
+  if (sent && !document.querySelector(`form[data-draft="${CSS.escape(sent.slice(DRAFT.length))}"]`)) localStorage.removeItem(sent);
+  sessionStorage.removeItem("crm.sent");
+} catch { /* storage forbidden */ }
+
+behave(".crm-errors", (box) => box.focus());
+export { toast };

@@ -1,0 +1,230 @@
+"""Finds the theme that the setting `crm.theme` names and lays it over the packages, file by file.
+
+A theme is a distribution with an entry point in the group `crm.themes` whose value is a module with `THEME = ThemeInfo(...)`.
+What stands in its folder `templates/<package>/` or `static_over/<package>/` replaces the file of the same name of that
+package; what it lacks comes from its base theme, then from the package. Its folder `static/` is its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from crm_core import assets
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+    from pyramid.events import BeforeRender
+    from pyramid.request import Request
+
+GROUP = "crm.themes"
+SETTING = "crm.theme"
+DEFAULT = "default"
+
+ACCENTS = ("indigo", "blue", "teal", "green", "purple", "pink", "red", "orange", "graphite")
+"""Accent colours a company may choose; each has its contrast checked in light and dark."""
+
+MACRO_FILES = ("parts", "forms", "lists", "cards", "shell")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How pages look for whoever asks; known before sign-in too."""
+
+    mode: str = "auto"
+    """`light`, `dark` or `auto`."""
+    accent: str = ACCENTS[0]
+    locale: str = "ru"
+    company: str = "CRM"
+    logo_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThemeInfo:
+    """Says what a theme is; the module of its entry point holds one as `THEME`."""
+
+    name: str
+    """The same as the entry point's; the value of `crm.theme`."""
+    title: str
+    base: str = ""
+    """Another theme that gives what this one lacks."""
+    styles: tuple[str, ...] = ()
+    """Style sheets in the theme's folder `static/`, after the core's; those of the base come before."""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """A theme that is installed and loaded."""
+
+    info: ThemeInfo
+    module: ModuleType
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its package."""
+        return Path(str(self.module.__file__)).parent
+
+    @property
+    def package(self) -> str:
+        """Its import name."""
+        return str(self.module.__package__ or self.module.__name__)
+
+
+class ThemeError(RuntimeError):
+    """A theme that cannot be used, told to the person who can change the setting."""
+
+
+def discover() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the installed themes by name, none imported."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def load_chain(name: str) -> list[Theme]:
+    """Load a theme and the themes it stands on, itself first."""
+    installed = discover()
+    chain: list[Theme] = []
+    while name:
+        if name not in installed:
+            known = ", ".join(sorted(installed)) or "none"
+            raise ThemeError(f"{SETTING}: theme {name!r} is not installed (installed: {known}); pip install it or name another.")
+        if name in {theme.info.name for theme in chain}:
+            raise ThemeError(f"{SETTING}: theme {name!r} is its own base; set another `base` in its THEME.")
+        module = importlib.import_module(installed[name].module)
+        info = getattr(module, "THEME", None)
+        if not isinstance(info, ThemeInfo):
+            raise ThemeError(f"{SETTING}: {module.__name__} of theme {name!r} has no `THEME = ThemeInfo(...)`.")
+        chain.append(Theme(info, module))
+        name = info.base
+    return chain
+
+
+def _overlays(theme: Theme) -> Iterator[tuple[str, str, Path]]:
+    for room, target in (("templates", "templates"), ("static_over", "static")):
+        folder = theme.folder / room
+        if folder.is_dir():
+            for package in sorted(path for path in folder.iterdir() if path.is_dir()):
+                yield package.name, target, package
+
+
+def _lay_over(config: Configurator, theme: Theme) -> None:
+    for package, target, folder in _overlays(theme):
+        # A theme may dress plugins that are off or not installed; those are not to be imported for its sake.
+        if package not in sys.modules:
+            continue
+        original = Path(str(sys.modules[package].__file__)).parent / target
+        for path in folder.rglob("*") if target == "static" else ():
+            squeezed = path.with_name(path.name + ".gz")
+            if (original / squeezed.relative_to(folder)).exists() and not squeezed.exists():
+                raise ThemeError(f"Theme {theme.info.name!r} replaces {path.name} but not {squeezed.name}, which browsers get.")
+        config.override_asset(f"{package}:{target}/", f"{folder}/")
+
+
+class Macros:
+    """The macros of all macro files by one name each: `metal:use-macro="macros['field']"`."""
+
+    def __init__(self, reload: bool) -> None:
+        self.specs = [f"crm_core:templates/macros/{name}.pt" for name in MACRO_FILES]
+        self.reload = reload
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        macro = self._known.get(name)
+        if macro is None or self.reload:
+            self._read()
+            macro = self._known[name]
+        return macro
+
+    def names(self) -> list[str]:
+        """Return the names of all macros."""
+        self._read()
+        return sorted(self._known)
+
+    def _read(self) -> None:
+        from pyramid.renderers import get_renderer
+
+        found: dict[str, tuple[str, Any]] = {}
+        for spec in self.specs:
+            macros = get_renderer(spec).implementation().macros
+            for name in macros.names:
+                if name in found:
+                    raise ThemeError(f"The macro {name!r} stands both in {found[name][0]} and in {spec}; rename one.")
+                found[name] = (spec, macros[name])
+        self._known = {name: macro for name, (_, macro) in found.items()}
+
+
+def _template(spec: str) -> Any:
+    from pyramid.renderers import get_renderer
+
+    return get_renderer(spec).implementation()
+
+
+def look_of(request: Request) -> Look:
+    """Return how pages look for whoever asks: his own choice, else the company's."""
+    made: Callable[[Request], Look] | None = request.registry.get("crm.look")
+    if made is not None:
+        return made(request)
+    mode = request.cookies.get("crm_mode", "auto")
+    return Look(
+        mode=mode if mode in ("light", "dark", "auto") else "auto",
+        accent=request.registry.settings.get("crm.accent", ACCENTS[0]),
+        locale=getattr(request, "locale_name", "en"),
+        company=request.registry.settings.get("crm.company", "CRM"),
+    )
+
+
+def add_globals(event: BeforeRender) -> None:
+    """Give every template its layout, macros, icons and the shell around it."""
+    request = event.get("request")
+    if request is None:
+        return
+    registry = request.registry
+    event["macros"] = registry["crm.macros"]
+    event["theme"] = registry["crm.theme"]
+    # Whoever is asked for a part of a page (a dialog, a side sheet, a changed list) gets no shell around it.
+    partial = request.headers.get("HX-Request-Type") == "partial"
+    shell = None if partial else getattr(request, "shell", None)
+    name = "layout_part" if partial else "layout" if shell is not None else "layout_plain"
+    event["layout"] = _template(f"crm_core:templates/{name}.pt")
+    event["layout_plain"] = _template("crm_core:templates/layout_plain.pt" if not partial else "crm_core:templates/layout_part.pt")
+    event["shell"] = shell
+    event["partial"] = partial
+    event["look"] = look_of(request)
+    event["asset"] = request.asset
+    event["icon"] = lambda name, css="icon": assets.icon(request, name, css)
+    event["import_map"] = lambda: assets.import_map(request)
+    event["csp_nonce"] = getattr(request, "csp_nonce", "")
+    event["csrf_token"] = _csrf_token(request)
+    event["page_styles"] = [*registry["crm.assets"].styles, *registry["crm.theme_styles"]]
+    event["page_modules"] = registry["crm.assets"].modules
+
+
+def _csrf_token(request: Request) -> str:
+    from pyramid.csrf import get_csrf_token
+
+    try:
+        return str(get_csrf_token(request))
+    except Exception:
+        return ""
+
+
+def includeme(config: Configurator) -> None:
+    """Load the theme of the settings; after the plugins are imported, so that it can dress them."""
+    settings = config.registry.settings
+    chain = load_chain(settings.get(SETTING, DEFAULT))
+    styles: list[str] = []
+    for theme in reversed(chain):
+        _lay_over(config, theme)
+        config.add_package_assets(theme.package)
+        styles += [f"{theme.package}:static/{name}" for name in theme.info.styles]
+    config.registry["crm.theme_styles"] = styles
+    config.registry["crm.theme"] = chain[0].info
+    config.registry["crm.themes"] = tuple(theme.info for theme in chain)
+    config.registry["crm.macros"] = Macros(bool(settings.get("reload_templates") or settings.get("pyramid.reload_templates")))
+    config.add_subscriber(add_globals, "pyramid.events.BeforeRender")
