@@ -29,6 +29,11 @@ def zone(tz: str | tzinfo) -> tzinfo:
     return ZoneInfo(tz) if isinstance(tz, str) else tz
 
 
+def start_of_day(day: date, tz: str | tzinfo = UTC) -> datetime:
+    """Return the instant at which a calendar day begins in a zone, in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone(tz)).astimezone(UTC)
+
+
 class FrozenClock:
     """The hands of a stopped clock, given by :func:`frozen`."""
 

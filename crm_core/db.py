@@ -177,7 +177,7 @@ _gated_cache: tuple[int, frozenset[sa.Table]] = (-1, frozenset())
 
 def _known_gated() -> frozenset[sa.Table]:
     # Mapped classes are only ever added, so their number tells whether the set is still true.
-    global _gated_cache  # noqa: PLW0603  a cache of class definitions, the same for every caller
+    global _gated_cache
     size = len(Base.metadata.tables)
     if _gated_cache[0] != size:
         _gated_cache = (size, gated_tables())
@@ -187,9 +187,10 @@ def _known_gated() -> frozenset[sa.Table]:
 def make_engine(url: str, **options: Any) -> sa.Engine:
     """Return an engine whose connections work in our schema, in UTC, and never wait for a lock for ever."""
     options.setdefault("pool_pre_ping", True)
-    options.setdefault("pool_size", 10)
-    options.setdefault("max_overflow", 10)
-    settings = f"-c search_path={SCHEMA},public -c timezone=UTC -c lock_timeout=10s -c jit=off"
+    if "poolclass" not in options:
+        options.setdefault("pool_size", 10)
+        options.setdefault("max_overflow", 10)
+    settings = f"-c search_path={SCHEMA},public -c timezone=UTC -c lock_timeout=10s -c jit=off -c plan_cache_mode=force_custom_plan"
     return sa.create_engine(
         url,
         json_serializer=to_json,
@@ -224,6 +225,12 @@ def make_session(factory: sessionmaker[GuardedSession], tm: ITransactionManager)
     # Without "changed", statements of Core alone would be rolled back silently at commit.
     zope.sqlalchemy.register(session, transaction_manager=tm, initial_state="changed")
     return session
+
+
+def changed(session: Session, statement: sa.Update | sa.Delete) -> int:
+    """Run a set-wise UPDATE or DELETE past the session's objects and return how many rows it changed."""
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
+from alembic import command
 from crm_core import clock
 from crm_core.db import SCHEMA, make_engine
 from crm_core.plugins import Installed, Plugins, discover, locate

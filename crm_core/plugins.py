@@ -49,6 +49,10 @@ SETTING = "crm.plugins"
 CORE_PLUGIN = "crm_core.core_plugin"
 
 
+#: Facts that every entity tells without declaring them: `clients.person.created` with `entity` and `ids`.
+ENTITY_FACTS = ("created", "changed", "trashed", "restored", "assigned")
+
+
 class PluginError(ConfigurationError):
     """A plugin that cannot be used, told to the person who can change the setting."""
 
@@ -299,6 +303,10 @@ class Plugins:
             for panel in self._ask(one, "crm_panels"):
                 self.panels.append(panel)
                 self.source["panel", panel.id] = one.info.name
+        for entity in self.entities.values():
+            for verb in ENTITY_FACTS:
+                spec = specs.EventType(name=f"{entity.name}.{verb}", title=entity.title, payload=("entity", "ids"))
+                self.event_types.setdefault(spec.name, spec)
         self._check_specs()
 
     def _ask(self, one: Loaded, hook: str) -> Iterable[Any]:

@@ -35,9 +35,9 @@ BEGIN
     RETURN NEW;
 END $$
 --
-CREATE FUNCTION core_fields(row jsonb, hidden text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN jsonb_typeof(row -> 'extra') = 'object' THEN (row - hidden - 'extra') || (row -> 'extra')
-        ELSE row - hidden END
+CREATE FUNCTION core_fields(whole jsonb, hidden text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN jsonb_typeof(whole -> 'extra') = 'object' THEN (whole - hidden - 'extra') || (whole -> 'extra')
+        ELSE whole - hidden END
 $$
 --
 CREATE FUNCTION core_present(fields jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
@@ -200,8 +200,8 @@ def upgrade() -> None:
         sa.Column("parent_entity", sa.Text(), nullable=True),
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("before", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=True),
-        sa.Column("after", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=True),
+        sa.Column("before", pg.JSONB(), nullable=True),
+        sa.Column("after", pg.JSONB(), nullable=True),
         sa.Column("xid", sa.BigInteger(), nullable=False),
         sa.Column("salt", sa.Text(), nullable=True),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -240,10 +240,10 @@ def upgrade() -> None:
         sa.Column("help", sa.Text(), server_default="", nullable=False),
         sa.Column("section", sa.Text(), server_default="", nullable=False),
         sa.Column("position", sa.BigInteger(), server_default="50", nullable=False),
-        sa.Column("options", pg.JSONB(none_as_null=True, astext_type=Text()), server_default="{}", nullable=False),
-        sa.Column("required", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("is_unique", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("indexed", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("options", pg.JSONB(), server_default="{}", nullable=False),
+        sa.Column("required", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("is_unique", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("indexed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("replaces", sa.Text(), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -259,7 +259,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("header_digest", sa.Text(), nullable=False),
-        sa.Column("options", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("options", pg.JSONB(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_core_import_preset"),
         sa.UniqueConstraint("entity", "header_digest", name="uq_core_import_preset_entity_header_digest"),
@@ -273,7 +273,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("html", sa.Text(), nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
-        sa.Column("headers", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("headers", pg.JSONB(), nullable=False),
         sa.Column("local", sa.Boolean(), nullable=False),
         sa.Column("secret", sa.Boolean(), nullable=False),
         sa.Column("empty_at", sa.DateTime(timezone=True), nullable=True),
@@ -295,7 +295,7 @@ def upgrade() -> None:
         sa.Column("package", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("requires", pg.ARRAY(Text()), server_default="{}", nullable=False),
+        sa.Column("requires", pg.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archive", sa.Text(), server_default="", nullable=False),
@@ -332,7 +332,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), server_default="", nullable=False),
-        sa.Column("ships", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ships", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("position", sa.BigInteger(), server_default="50", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default=sa.FetchedValue(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.FetchedValue(), nullable=True),
@@ -394,7 +394,7 @@ def upgrade() -> None:
         "core_setting",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", pg.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("value", pg.JSONB(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.Column("version", sa.BigInteger(), server_default=sa.FetchedValue(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.FetchedValue(), nullable=True),
@@ -498,7 +498,7 @@ def upgrade() -> None:
         "core_delivery",
         sa.Column("letter_id", sa.BigInteger(), nullable=True),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
-        sa.Column("payload", pg.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("payload", pg.JSONB(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("step", sa.Text(), nullable=False),
@@ -565,8 +565,8 @@ def upgrade() -> None:
         sa.Column("updated_by", sa.BigInteger(), server_default=sa.FetchedValue(), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_op", sa.BigInteger(), nullable=True),
-        sa.Column("tags", pg.ARRAY(BigInteger()), server_default="{}", nullable=False),
-        sa.Column("extra", pg.JSONB(none_as_null=True, astext_type=Text()), server_default="{}", nullable=False),
+        sa.Column("tags", pg.ARRAY(sa.BigInteger()), server_default="{}", nullable=False),
+        sa.Column("extra", pg.JSONB(), server_default="{}", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default=sa.FetchedValue(), nullable=False),
         sa.Column("owner_id", sa.BigInteger(), nullable=True),
         sa.Column("team_id", sa.BigInteger(), nullable=True),
@@ -590,12 +590,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("options", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("options", pg.JSONB(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
         sa.Column("operation_id", sa.BigInteger(), nullable=True),
         sa.Column("done_rows", sa.BigInteger(), nullable=False),
-        sa.Column("counts", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("counts", pg.JSONB(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["core_user.id"], name="fk_core_import_user_id", ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name="pk_core_import"),
@@ -606,7 +606,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("arguments", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("arguments", pg.JSONB(), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("run_at", sa.DateTime(timezone=True), nullable=False),
@@ -616,14 +616,14 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("deaths", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("stop_asked", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("stop_asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("done_units", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("total_units", sa.BigInteger(), nullable=True),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
-        sa.Column("result", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=True),
+        sa.Column("result", pg.JSONB(), nullable=True),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.Column("title", sa.Text(), server_default="", nullable=False),
-        sa.Column("visible", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("visible", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -656,7 +656,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("domain", sa.Text(), nullable=False),
-        sa.Column("values", pg.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("values", pg.JSONB(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=True),
         sa.Column("record_id", sa.BigInteger(), nullable=True),
         sa.Column("href", sa.Text(), nullable=False),
@@ -685,7 +685,7 @@ def upgrade() -> None:
         sa.Column("entity", sa.Text(), nullable=True),
         sa.Column("record_id", sa.BigInteger(), nullable=True),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("detail", pg.JSONB(none_as_null=True, astext_type=Text()), server_default="{}", nullable=False),
+        sa.Column("detail", pg.JSONB(), server_default="{}", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("undoes_id", sa.BigInteger(), nullable=True),
         sa.Column("undone_by", sa.BigInteger(), nullable=True),
@@ -702,7 +702,7 @@ def upgrade() -> None:
         "core_preference",
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", pg.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("value", pg.JSONB(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["core_user.id"], name="fk_core_preference_user_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", "key", name="pk_core_preference"),
     )
@@ -743,7 +743,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("rights_epoch", sa.BigInteger(), nullable=False),
-        sa.Column("query", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("query", pg.JSONB(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["core_user.id"], name="fk_core_snapshot_user_id", ondelete="CASCADE"),
@@ -756,7 +756,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
-        sa.Column("payload", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("payload", pg.JSONB(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -783,10 +783,10 @@ def upgrade() -> None:
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.BigInteger(), nullable=True),
-        sa.Column("query", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("query", pg.JSONB(), nullable=False),
         sa.Column("shared", sa.Text(), nullable=False),
         sa.Column("team_id", sa.BigInteger(), nullable=True),
-        sa.Column("pinned", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pinned", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("position", sa.BigInteger(), server_default="50", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default=sa.FetchedValue(), nullable=False),
@@ -801,8 +801,8 @@ def upgrade() -> None:
         "core_import_reject",
         sa.Column("import_id", sa.BigInteger(), nullable=False),
         sa.Column("row_number", sa.BigInteger(), nullable=False),
-        sa.Column("cells", pg.ARRAY(Text()), nullable=False),
-        sa.Column("reasons", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("cells", pg.ARRAY(sa.Text()), nullable=False),
+        sa.Column("reasons", pg.JSONB(), nullable=False),
         sa.ForeignKeyConstraint(
             ["import_id"], ["core_import.id"], name="fk_core_import_reject_import_id", ondelete="CASCADE"
         ),
@@ -814,7 +814,7 @@ def upgrade() -> None:
         sa.Column("import_id", sa.BigInteger(), nullable=False),
         sa.Column("row_number", sa.BigInteger(), nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=True),
-        sa.Column("reasons", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("reasons", pg.JSONB(), nullable=False),
         sa.ForeignKeyConstraint(
             ["import_id"], ["core_import.id"], name="fk_core_import_warning_import_id", ondelete="CASCADE"
         ),
@@ -828,7 +828,7 @@ def upgrade() -> None:
         sa.Column("snapshot_id", sa.BigInteger(), nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
         sa.Column("sort", sa.Text(), nullable=False),
-        sa.Column("row", pg.JSONB(none_as_null=True, astext_type=Text()), nullable=False),
+        sa.Column("row", pg.JSONB(), nullable=False),
         sa.ForeignKeyConstraint(
             ["snapshot_id"], ["core_snapshot.id"], name="fk_core_snapshot_row_snapshot_id", ondelete="CASCADE"
         ),
@@ -840,6 +840,7 @@ def upgrade() -> None:
         ["snapshot_id", "sort", "record_id"],
         unique=False,
     )
+    op.create_foreign_key("fk_core_team_head_id", "core_team", "core_user", ["head_id"], ["id"], ondelete="RESTRICT")
     for statement in FUNCTIONS.split("\n--\n"):
         op.execute(statement)
     op.execute(
@@ -873,6 +874,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop everything, in the order in which nothing is needed any more."""
     op.execute("DROP SEQUENCE core_change_id_seq CASCADE")
+    op.drop_constraint("fk_core_team_head_id", "core_team")
     op.drop_index("ix_core_snapshot_row_snapshot_id_sort_record_id", table_name="core_snapshot_row")
     op.drop_table("core_snapshot_row")
     op.drop_index("ix_core_import_warning_import_id_row_number", table_name="core_import_warning")

@@ -81,7 +81,7 @@ class Role(Versioned, Base):
     title: Mapped[str]
     """A message id for roles that ship, plain text for one's own."""
     description: Mapped[str] = mapped_column(default="", server_default="")
-    ships: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    ships: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     position: Mapped[int] = mapped_column(default=50, server_default="50")
 
 

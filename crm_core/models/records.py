@@ -96,9 +96,9 @@ class CustomField(Versioned, Base):
     section: Mapped[str] = mapped_column(default="", server_default="")
     position: Mapped[int] = mapped_column(default=50, server_default="50")
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    required: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    is_unique: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    indexed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    required: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
+    is_unique: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
+    indexed: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     replaces: Mapped[str | None]
     deleted_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime] = mapped_column(default=clock.now)
@@ -148,7 +148,7 @@ class SavedView(Versioned, Base):
     shared: Mapped[str] = mapped_column(default="")
     """Empty: own; `team`: the department's; `all`: everybody's."""
     team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("core_team.id", ondelete="RESTRICT"))
-    pinned: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     position: Mapped[int] = mapped_column(default=50, server_default="50")
     created_at: Mapped[dt.datetime] = mapped_column(default=clock.now)
 

@@ -43,14 +43,14 @@ class JobRow(Base):
     worker: Mapped[str | None]
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")
     """How often its worker died since it last committed anything."""
-    stop_asked: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    stop_asked: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     done_units: Mapped[int] = mapped_column(default=0, server_default="0")
     total_units: Mapped[int | None]
     message: Mapped[str] = mapped_column(default="", server_default="")
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str] = mapped_column(default="", server_default="")
     title: Mapped[str] = mapped_column(default="", server_default="")
-    visible: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    visible: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("core_user.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = mapped_column(default=clock.now)
     started_at: Mapped[dt.datetime | None]

@@ -1,0 +1,166 @@
+"""Search: what records are found by, how typed words are understood, and the answer of Ctrl-K.
+
+Words are found in any order and in any part; `ё` equals `е`; a word typed in the wrong keyboard layout is also tried in
+the right one; telephone numbers are found by any run of their digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from crm_core.forms import MULTI
+from crm_core.models.records import SearchText
+from crm_core.records import cleaning
+from crm_core.records.fields import searched_fields
+from crm_core.specs import Entity
+
+if TYPE_CHECKING:
+    from crm_core.records.gate import Gate
+
+MAX_WORDS = 6
+#: Trigrams need three characters; shorter words are looked for at the beginning of the sort key.
+SHORT = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """One record found: enough to show it and to go there."""
+
+    entity: str
+    id: int
+    label: str
+    hint: str
+    url: str
+
+
+def search_text(entity: Entity, row: Mapping[str, Any]) -> str:
+    """Return what the record is found by, from a full row of its values; pure, so that imports can call it."""
+    parts: list[str] = [str(row.get(entity.label) or "")]
+    for info in searched_fields(entity):
+        value = row.get(info.name)
+        if not value or info.name == entity.label:
+            continue
+        if info.kind == "phones":
+            parts.extend(_digits(entry["value"]) for entry in value)
+        elif info.kind in MULTI:
+            parts.extend(entry["value"] for entry in value)
+        else:
+            parts.append(str(value))
+    return cleaning.sort_key(" ".join(parts))[:4000]
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a typed search, normalised; digits with telephone punctuation make one word."""
+    text = cleaning.sort_key(text.replace("\x00", ""))
+    phone = _digits(text)
+    if len(phone) >= SHORT and re.fullmatch(r"[\d\s()+\-.]+", text):
+        return [_as_stored(phone)]
+    return [word for word in re.split(r"[\s,;]+", text) if word][:MAX_WORDS]
+
+
+def _as_stored(digits: str) -> str:
+    # Numbers are kept as +7...; a person types 8 for it.
+    if len(digits) == 11 and digits.startswith("8"):
+        return "7" + digits[1:]
+    return digits
+
+
+def variants(text: str) -> list[list[str]]:
+    """Return the readings of a typed search: as it is and, when that differs, in the other keyboard layout."""
+    plain = words(text)
+    other = words(cleaning.switch_layout(text))
+    readable = bool(re.search(r"[^\W\d_]", text))
+    return [plain, other] if readable and other != plain else [plain]
+
+
+def match_criterion(
+    gate: Gate, entity: Entity, text: str, owner: tuple[str, int] | None = None
+) -> ColumnElement[bool]:
+    """Return the criterion "the record is found by this text"; `owner` narrows it to a branch of the gate."""
+    model: Any = entity.model
+    readings = []
+    for reading in variants(text):
+        long = [word for word in reading if len(word) >= SHORT]
+        short = [word for word in reading if len(word) < SHORT]
+        parts: list[ColumnElement[bool]] = []
+        if long:
+            found = sa.select(SearchText.record_id).where(SearchText.entity == entity.name, *(_like(w) for w in long))
+            if owner is not None:
+                found = found.where(getattr(SearchText, owner[0]) == owner[1])
+            parts.append(model.id.in_(found))
+        parts.extend(getattr(model, entity.sort).startswith(word, autoescape=True) for word in short)
+        if parts:
+            readings.append(sa.and_(*parts))
+    return sa.or_(*readings) if readings else sa.true()
+
+
+def _like(word: str) -> ColumnElement[bool]:
+    return SearchText.text.contains(word, autoescape=True)
+
+
+def find(gate: Gate, text: str, *, entities: Iterable[str] = (), limit: int = 8) -> list[Found]:
+    """Return records of all entities (or of those named) found by the text, best first, `limit` of each entity.
+
+    One statement for each entity that the subject may see: nothing of what he may not see is looked at.
+    """
+    if not any(variants(text)):
+        return []
+    wanted = set(entities)
+    result: list[Found] = []
+    for entity in gate.plugins.entities.values():
+        if (wanted and entity.name not in wanted) or not (entity.searchable or wanted):
+            continue
+        if gate.may(entity, "view"):
+            result.extend(_find_in(gate, entity, text, limit))
+    return result
+
+
+def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
+    model: Any = entity.model
+    label = getattr(model, entity.label)
+    hints = [getattr(model, name) for name in entity.hint]
+    alive = gate.alive(entity)
+    parts = []
+    for branch in gate.branches(entity):
+        owner = None
+        if branch.kind == "own" and gate.subject.user_id is not None:
+            owner = ("owner_id", gate.subject.user_id)
+        elif branch.kind.startswith("team:"):
+            owner = ("team_id", int(branch.values["team"]))
+        parts.append(
+            sa.select(model.id, label.label("label"), *hints)
+            .where(alive, branch.criterion, match_criterion(gate, entity, text, owner))
+            .limit(limit * 3)
+        )
+    if not parts:
+        return []
+    statement = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(one.subquery()) for one in parts))
+    rows = gate.session.execute(statement).all()
+    typed = " ".join(variants(text)[0])
+    ranked = sorted(rows, key=lambda row: (_rank(typed, cleaning.sort_key(str(row[1] or ""))), str(row[1] or "")))
+    return [
+        Found(entity.name, row[0], str(row[1] or ""), " · ".join(_hint(value) for value in row[2:] if value), f"{entity.url}/{row[0]}")
+        for row in ranked[:limit]
+    ]
+
+
+def _rank(typed: str, label: str) -> int:
+    if label.startswith(typed):
+        return 0
+    return 1 if typed in label else 2
+
+
+def _hint(value: Any) -> str:
+    if isinstance(value, list):
+        return str(value[0].get("value", "")) if value and isinstance(value[0], dict) else ""
+    return str(value)
