@@ -74,6 +74,12 @@ def _dying_with_parent(number: signal.Signals) -> Callable[[], None]:
     return arrange
 
 
+def arrange_end_with_parent(number: signal.Signals) -> None:
+    """Let this process get a signal when the one that started it ends."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
 def end_group(leader: int) -> None:
     """Kill what is left of the group of a process that has ended."""
     with suppress(ProcessLookupError, PermissionError):

@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m crm_core.cli``."""
+
+from crm_core.cli import main
+
+main()
