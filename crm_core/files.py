@@ -23,12 +23,14 @@ from pyramid.config import Configurator
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from crm_core import clock
+from crm_core import clock, forms
 from crm_core.i18n import _
 from crm_core.models.records import Blob, File
 from crm_core.records import operations
-from crm_core.records.gate import Gate
+from crm_core.records.gate import WITH_PARENT, Gate
 from crm_core.records.saving import NotAllowed, team_of
+from crm_core.security import permissions
+from crm_core.specs import Entity, Permission
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,56 @@ _OFFICE = {
 }
 #: Never taken: a file that a double click would run.
 _REFUSED = frozenset("exe com scr bat cmd msi ps1 vbs js jse wsf hta lnk cpl jar apk dll reg".split())
+
+
+class FileSchema(forms.RecordSchema):
+    """What is shown of a file; its content is never changed."""
+
+    name = forms.text(_("Name"), required=True, maximum=170, searched=True)
+    content_type = forms.text(_("Type"), readonly=True)
+    size = forms.number(_("Size, bytes"), readonly=True)
+    owner_id = forms.user(_("Put here by"), readonly=True)
+    created_at = forms.datetime(_("Put here"), readonly=True)
+
+
+FILE = Entity(
+    name="core.file",
+    title=_("File"),
+    title_plural=_("Files"),
+    model=File,
+    schema=FileSchema,
+    permission_prefix="files",
+    url="/files",
+    icon="paperclip",
+    sort="created_at",
+    descending=True,
+    parent="subject",
+    importable=False,
+    searchable=False,
+    in_menu=False,
+)
+
+_EVERYBODY = tuple(role.name for role in permissions.ROLES)
+PERMISSIONS = (
+    Permission(
+        name="files:view",
+        title=_("See the files of records one sees"),
+        group=_("Files"),
+        scopes=(WITH_PARENT,),
+        default=dict.fromkeys(_EVERYBODY, WITH_PARENT),
+    ),
+    Permission(
+        name="files:delete",
+        title=_("Delete files"),
+        group=_("Files"),
+        scopes=("own", WITH_PARENT, "all"),
+        default={
+            **dict.fromkeys(_EVERYBODY, "own"),
+            permissions.ADMINISTRATOR: "all",
+            permissions.SPECIALIST: WITH_PARENT,
+        },
+    ),
+)
 
 
 class FileError(ValueError):

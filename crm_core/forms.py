@@ -62,7 +62,8 @@ class FieldInfo:
     """Longest text, in characters."""
     custom: bool = False
     clean: Callable[[str], Any] | None = None
-    """Text of an import's cell -> `crm_core.records.cleaning.Cleaned`."""
+    """An import's cell -> `crm_core.records.cleaning.Cleaned`; a value that is a dict fills several fields (a full name
+    gives last, first and middle name), so that a read-only field may be imported too."""
     default: Any = None
     roles: tuple[str, ...] = ()
     """Custom fields: roles that see it; empty: everybody."""
@@ -361,8 +362,8 @@ class _Multi(colander.SchemaType):  # type: ignore[misc]
         cleaned = cleaning.clean_email(raw) if self.kind == "emails" else cleaning.clean_phone(raw)
         if cleaned.problem is not None:
             raise colander.Invalid(node, cleaned.problem.message)
-        value: str = cleaned.value
-        return value
+        found = cleaned.value
+        return str(found.number if self.kind == "phones" else found)
 
     def serialize(self, node: Any, appstruct: Any) -> Any:
         return list(appstruct or ())

@@ -50,6 +50,7 @@ __all__ = [
     "company_key",
     "defuse_formula",
     "looks_like_formula",
+    "looks_like_patronymic_name",
     "normalise_search",
     "restore_formula",
     "sort_key",
@@ -656,6 +657,7 @@ _AFTER_PATRONYMIC = _words("оглы кызы углы гызы улы")
 _LOOKALIKE_LATIN = "ABCEHKMOPTXYaceopxy"
 _LOOKALIKES = str.maketrans(_LOOKALIKE_LATIN, "АВСЕНКМОРТХУасеорху")
 _NAME_DASH = re.compile(r"\s*[‐‑–—]\s*|(?<=\w)\s+-\s+(?=\w)")
+_ODD_IN_NAME = re.compile(r"[@\d]")
 _NAME_PARTS = re.compile(r"([-'’ ])")
 
 
@@ -686,8 +688,14 @@ def clean_person_name(cell: Cell) -> Cleaned[PersonName]:
     return Cleaned(name, " ".join([*titles, *tokens]) != source, remark, source)
 
 
+def looks_like_patronymic_name(text: str) -> bool:
+    """Tell whether a text is two to four words of which one is a patronymic, as only names of persons are."""
+    words = tidy(text).split()
+    return 2 <= len(words) <= 5 and any(_PATRONYMIC.fullmatch(word) for word in words)
+
+
 def _name_remark(text: str) -> Problem | None:
-    if "@" in text or any(character.isdigit() for character in text):
+    if _ODD_IN_NAME.search(text):
         return Problem("name_odd", _("“${value}” has characters unusual for a name", mapping={"value": _quote(text)}))
     form = _LEADING_FORM.match(text)
     if form and _FORMS.get(_form_key(form[1])) != "ИП":
