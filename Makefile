@@ -49,12 +49,10 @@ dist: develop assets  ## A wheel of every distribution, in dist/
 		case $$w in *crm_core*) for f in static/dist/ _alembic/env.py templates/; do \
 			echo "$$list" | grep -q "crm_core/$$f" || { echo "$$w: no $$f"; exit 1; }; done;; esac; echo $$w; done
 
-lock:  ## requirements*.lock anew from requirements*.in
-	@test -x $(BIN)/pip-compile || $(MAKE) develop
+lock: $(DONE)/uv  ## requirements*.lock anew from requirements*.in, for every platform
 	@for n in "" -dev -node; do \
-		$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
-			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-			-o requirements$$n.lock requirements$$n.in || exit 1; done
+		$(VENV)/uv/bin/uv pip compile -q --no-config --universal --python-version 3.11 --upgrade --generate-hashes \
+			--no-header --no-annotate -o requirements$$n.lock requirements$$n.in || exit 1; done
 
 bench: develop assets  ## What is fast and how we know
 	@$(PY) -m bench
@@ -91,6 +89,11 @@ $(DONE)/own: $(DONE)/runtime requirements.in $(foreach d,$(DISTRIBUTIONS),$(d)/s
 $(DONE)/dev: requirements-dev.lock $(DONE)/own
 	@echo "Installing the tools of tests"
 	@$(PIP) install --require-hashes --no-build-isolation -r requirements-dev.lock
+	@touch $@
+
+# Resolves for machines that this one is not.
+$(DONE)/uv: $(DONE)/venv
+	@$(PY) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --disable-pip-version-check -qq uv
 	@touch $@
 
 # The bundle needs node 18; where the machine has none, a wheel brings it.
