@@ -1265,17 +1265,17 @@ def clean_inn(cell: Cell) -> Cleaned[str]:
         return _EMPTY
     shown = {"value": _quote(source)}
     if not (text.isdigit() and text.isascii()):
-        return _refuse("inn_not_digits", _("ИНН “${value}” must have digits only", mapping=shown), source)
+        return _refuse("inn_not_digits", _("INN “${value}” must have digits only", mapping=shown), source)
     if len(text) in (9, 11) and _inn_is_right("0" + text):
         text = "0" + text
     if len(text) not in (10, 12):
         return _refuse(
             "inn_length",
-            _("ИНН “${value}” has ${count} digits, not 10 or 12", mapping=shown | {"count": len(text)}),
+            _("INN “${value}” has ${count} digits, not 10 or 12", mapping=shown | {"count": len(text)}),
             source,
         )
     if not _inn_is_right(text):
-        return _refuse("inn_checksum", _("ИНН “${value}” has a wrong control digit", mapping=shown), source)
+        return _refuse("inn_checksum", _("INN “${value}” has a wrong control digit", mapping=shown), source)
     return Cleaned(text, text != source, None, source)
 
 
@@ -1294,7 +1294,7 @@ def clean_kpp(cell: Cell) -> Cleaned[str]:
         text = "0" + text
     if not re.fullmatch(r"[0-9]{4}[0-9A-Z]{2}[0-9]{3}", text):
         return _refuse(
-            "kpp_invalid", _("КПП “${value}” must have nine digits", mapping={"value": _quote(source)}), source
+            "kpp_invalid", _("KPP “${value}” must have nine digits", mapping={"value": _quote(source)}), source
         )
     return Cleaned(text, text != source, None, source)
 
@@ -1306,9 +1306,9 @@ def clean_ogrn(cell: Cell) -> Cleaned[str]:
         return _EMPTY
     shown = {"value": _quote(source)}
     if not re.fullmatch(r"[0-9]{13}|[0-9]{15}", text):
-        return _refuse("ogrn_length", _("ОГРН “${value}” must have 13 or 15 digits", mapping=shown), source)
+        return _refuse("ogrn_length", _("OGRN “${value}” must have 13 or 15 digits", mapping=shown), source)
     if int(text[:-1]) % (11 if len(text) == 13 else 13) % 10 != int(text[-1]) or int(text) == 0:
-        return _refuse("ogrn_checksum", _("ОГРН “${value}” has a wrong control digit", mapping=shown), source)
+        return _refuse("ogrn_checksum", _("OGRN “${value}” has a wrong control digit", mapping=shown), source)
     return Cleaned(text, text != source, None, source)
 
 
@@ -1321,7 +1321,7 @@ def clean_bik(cell: Cell) -> Cleaned[str]:
         text = "0" + text
     if not re.fullmatch(r"[0-2][0-9]{8}", text, re.ASCII) or int(text) == 0:
         return _refuse(
-            "bik_invalid", _("БИК “${value}” must have nine digits", mapping={"value": _quote(source)}), source
+            "bik_invalid", _("BIK “${value}” must have nine digits", mapping={"value": _quote(source)}), source
         )
     return Cleaned(text, text != source, None, source)
 
@@ -1359,7 +1359,7 @@ def clean_account(cell: Cell, bik: str | None = None, correspondent: bool = Fals
         if sum(int(digit) * weight for digit, weight in zip(keyed, (7, 1, 3) * 8, strict=False)) % 10:
             return _refuse(
                 "account_checksum",
-                _("Account “${value}” does not belong to the bank with БИК ${bik}", mapping=shown | {"bik": bik}),
+                _("Account “${value}” does not belong to the bank with BIK ${bik}", mapping=shown | {"bik": bik}),
                 source,
             )
     return Cleaned(text, text != source, None, source)
