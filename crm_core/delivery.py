@@ -214,7 +214,7 @@ def confirm(session: Session, ledger: Ledger, foreign_id: str, after: str, **val
 def counts(session: Session, ledger: Ledger, *criteria: ColumnElement[bool]) -> dict[str, int]:
     """Return how many rows are in each state; figures are always derived, never kept."""
     rows = session.execute(sa.select(ledger.state, sa.func.count()).where(*criteria).group_by(ledger.state))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def recover(session: Session, ledger: Ledger) -> tuple[int, int]:

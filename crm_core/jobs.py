@@ -458,9 +458,9 @@ class Presence:
                     return self._connection
             else:
                 self._drop()
-            connection = self.engine.connect()
+            # The option is taken back when a connection returns to its pool; one that was detached has none to ask.
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.execute(
                 sa.text("SELECT set_config('application_name', :name, false)"),
                 {"name": f"crm-{self.kind} {self.name}"[:63]},
@@ -478,6 +478,9 @@ class Presence:
 
     def _drop(self) -> None:
         if self._connection is not None:
+            with contextlib.suppress(Exception):
+                # The server takes a moment to notice a closed line; an unlock is seen at once.
+                self._connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
             with contextlib.suppress(Exception):
                 self._connection.close()
             self._connection = None
@@ -543,6 +546,10 @@ class Runner:
         self.heart: threading.Thread | None = None
         self._direct = engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def connect(self) -> AbstractContextManager[sa.Connection]:
+        """Open a connection on which each statement is its own transaction."""
+        return self._direct.connect()
+
     def start(self) -> None:
         """Become alive."""
         self.presence.hold()
@@ -580,7 +587,7 @@ class Runner:
         return True
 
     def _claim(self, job_id: int | None) -> Mapping[str, Any] | None:
-        with self._direct.connect() as connection:
+        with self.connect() as connection:
             row = (
                 connection.execute(
                     _CLAIM,
@@ -695,7 +702,7 @@ class Runner:
         )
         while True:
             try:
-                with self._direct.connect() as connection:
+                with self.connect() as connection:
                     return connection.execute(statement).rowcount == 1
             except (OperationalError, InterfaceError) as error:
                 if self.stopping.is_set():
@@ -713,7 +720,7 @@ class Runner:
             context.alive_at = time.monotonic()
 
     def _write_progress(self, context: JobContext) -> None:
-        with contextlib.suppress(DBAPIError), self._direct.connect() as connection:
+        with contextlib.suppress(DBAPIError), self.connect() as connection:
             self._alive(connection, context)
 
     def _alive(self, connection: sa.Connection, context: JobContext) -> None:
@@ -972,7 +979,7 @@ def _work(runner: Runner, url: str | None, signals: _Signals) -> None:
 
 
 def _is_due(runner: Runner) -> bool:
-    with runner._direct.connect() as connection:
+    with runner.connect() as connection:
         return bool(
             connection.execute(
                 sa.select(
@@ -1054,7 +1061,7 @@ def run_schedule(session: Session, plugins: Plugins) -> list[int]:
     now = clock.now()
     zone = company_zone(session)
     specs = {spec.name: spec for spec in plugins.jobs.values() if spec.cron}
-    known = dict(session.execute(sa.select(Schedule.name, Schedule.cron)).tuples().all())
+    known = dict(session.execute(sa.select(Schedule.name, Schedule.cron)).all())
     for spec in specs.values():
         if known.get(spec.name) == spec.cron:
             continue
