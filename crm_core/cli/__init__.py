@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import click
 
 from crm_core.settings import ConfigurationError
+
+# Pyramid 2.1 imports pkg_resources and says so on every start; the lock holds a setuptools that has it.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
 def main() -> None:
