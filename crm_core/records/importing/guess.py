@@ -78,7 +78,8 @@ bank: банк, наименование банка, bank, bank name
 phone: телефон, тел, телефоны, тел моб, моб, моб тел, мобильный, мобильный телефон, сотовый, сот, номер телефона,
     рабочий телефон, рабочий, раб тел, домашний телефон, контактный телефон, номер, телефон контакта, phone, phones,
     telephone, tel, mobile, mobile phone, cell, cell phone, phone number, work phone, home phone
-email: e mail, email, емейл, имейл, мейл, эл почта, электронная почта, почта, адрес электронной почты, эл адрес,
+email: e mail, email, e mails, emails, емейл, имейл, мейл, эл почта, электронная почта, почта,
+    адрес электронной почты, эл адрес,
     рабочий email, рабочий e mail, mail, email address, e mail address, work email
 website: сайт, веб сайт, web сайт, адрес сайта, www, site, website, web site, url, homepage
 birthday: дата рождения, день рождения, др, д р, рожден, дата рожд, birthday, birth date, birthdate, date of birth,
@@ -113,6 +114,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     for group, _colon, words in (line.partition(":") for line in _SYNONYMS.replace("\n    ", " ").strip().split("\n"))
 }
 _GROUPS: dict[str, str] = {word: group for group, words in _WORDS.items() for word in words}
+_KINDS = {"company_name": "company"}
 _EXACT, _SYNONYM, _CONTENTS = 1.0, 0.95, 0.6
 _SIMILAR = 84.0
 """Below this likeness of two headers, of 100, they are different words."""
@@ -172,7 +174,8 @@ def _titles(target: GuessField) -> list[str]:
 def _groups_of(target: GuessField) -> list[str]:
     """Return the meanings of a field, which its titles tell; its name is for programs and may mean anything."""
     found = [_GROUPS[title] for title in map(_plain, target.titles) if title in _GROUPS]
-    return list(dict.fromkeys(found))
+    kind = _KINDS.get(target.kind, target.kind)
+    return list(dict.fromkeys(found)) or [kind] * (kind in _WORDS)
 
 
 def _by_header(header: str, target: GuessField) -> tuple[float, str]:

@@ -570,13 +570,16 @@ def _detect_delimiter(lines: Sequence[str]) -> str:
     best, best_score = ",", 0.0
     for sign in DELIMITERS:
         try:
-            widths = Counter(len(cells) for cells in csv.reader(io.StringIO(text, newline=""), delimiter=sign) if cells)
+            widths = [len(cells) for cells in csv.reader(io.StringIO(text, newline=""), delimiter=sign) if cells]
         except csv.Error:
             continue
         if not widths:
             continue
-        width, count = widths.most_common(1)[0]
-        score = count / widths.total() * (width - 1) ** 0.5
+        width, count = Counter(widths).most_common(1)[0]
+        score = count / len(widths) * (width - 1) ** 0.5
+        if widths[0] == 1:
+            # A comma of sums stands in every row but the header.
+            score /= 2
         if score > best_score:
             best, best_score = sign, score
     return best
