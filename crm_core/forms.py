@@ -360,8 +360,9 @@ class _Multi(colander.SchemaType):  # type: ignore[misc]
         if self.kind == "messengers":
             return raw[:200]
         cleaned = cleaning.clean_email(raw) if self.kind == "emails" else cleaning.clean_phone(raw)
-        if cleaned.problem is not None:
-            raise colander.Invalid(node, cleaned.problem.message)
+        # A problem with a value is a remark: the number is kept.
+        if cleaned.is_refused or cleaned.value is None:
+            raise colander.Invalid(node, cleaned.problem.message if cleaned.problem else _("This value is not right."))
         found = cleaned.value
         return str(found.number if self.kind == "phones" else found)
 
@@ -393,7 +394,7 @@ def checked(title: str, clean: Callable[[str], Any], **info: Any) -> colander.Sc
 
     def validate(node: Any, value: str) -> None:
         cleaned = clean(value)
-        if cleaned.problem is not None:
+        if cleaned.is_refused:
             raise colander.Invalid(node, cleaned.problem.message)
 
     node = text(title, clean=clean, **info)

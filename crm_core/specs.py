@@ -103,6 +103,44 @@ class DoubleRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimelineEntry:
+    """How a record stands in the timeline of what it hangs on."""
+
+    title: str
+    icon: str = "circle"
+    text: str = ""
+    kind: str = ""
+    """By which the timeline can be narrowed, beside the entity itself."""
+    tone: str = ""
+    """One of the meanings of colour: `success warning danger info muted`, or none."""
+    facts: tuple[tuple[str, Any, str], ...] = ()
+    """(title, value, kind): kinds as those of fields, and `seconds`; a value may be a message id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composer:
+    """Something that can be recorded from the card of a record in two clicks: a call, a note."""
+
+    id: str
+    title: str
+    icon: str
+    href: str
+    """Answers its form; `{subject}` in it becomes `entity:id` of the card's record."""
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A logged table without a card of its own whose rows are part of a record: its changes stand in that history."""
+
+    name: str
+    """As `log_table` calls it."""
+    title: str
+    schema: type
+    """Names the fields, subclass of `crm_core.forms.RecordSchema`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entity:
     """Says all about a kind of record once; lists, cards, forms, API, import, history and undo follow from it."""
 
@@ -143,8 +181,14 @@ class Entity:
     emails: str = ""
     person: bool = False
     """Its records are people, whose data the law on personal data protects."""
+    parts: tuple[Part, ...] = ()
     importable: bool = True
     timeline: bool = True
+    """For a subordinate by `RecordRef`: whether it stands in the timeline of its parent, at the instant in `sort`."""
+    entry: Callable[[Any], TimelineEntry] | None = None
+    """Row -> how it stands in a timeline; None: by its label."""
+    composer: tuple[Composer, ...] = ()
+    """What of it can be recorded from the card of its parent, for those who hold `:create`."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from crm_core.models.accounts import User
 from crm_core.models.log import Change, Operation
-from crm_core.records.fields import all_fields
+from crm_core.records.fields import all_fields, schema_fields
 from crm_core.records.gate import Gate
-from crm_core.specs import Entity
+from crm_core.specs import Entity, Part
 
 #: Columns every record has that tell a reader something, and what they are called are in the entity's schema or here.
 SHOWN_ALWAYS = ("owner_id", "tags", "deleted_at")
@@ -63,7 +63,11 @@ def of_record(gate: Gate, entity: Entity, record_id: int, *, before: int = 0, li
     hanging = sa.select(Change.id, Change.at).where(
         Change.parent_entity == entity.name,
         Change.parent_id == record_id,
-        Change.entity.in_([one.name for one in gate.plugins.entities.values() if gate.may(one, "view")] + ["core.grant"]),
+        Change.entity.in_(
+            [one.name for one in gate.plugins.entities.values() if gate.may(one, "view")]
+            + [part.name for part in entity.parts]
+            + ["core.grant"]
+        ),
     )
     parts = []
     for part in (own, hanging):
@@ -118,6 +122,13 @@ def _action(change: Change) -> str:
 def _differences(gate: Gate, change: Change) -> list[Difference]:
     entity = gate.plugins.entities.get(change.entity)
     before, after = change.before or {}, change.after or {}
+    part = _part(gate, change.entity) if entity is None else None
+    if part is not None:
+        return [
+            Difference(name, info.title, info.kind, before.get(name), after.get(name))
+            for name, info in schema_fields(part.schema).items()
+            if before.get(name) != after.get(name)
+        ]
     if entity is None:
         return [
             Difference(name, name, "text", before.get(name), after.get(name))
@@ -136,6 +147,10 @@ def _differences(gate: Gate, change: Change) -> list[Difference]:
             continue
         result.append(Difference(name, info.title, info.kind, before.get(name), after.get(name)))
     return result
+
+
+def _part(gate: Gate, name: str) -> Part | None:
+    return next((part for one in gate.plugins.entities.values() for part in one.parts if part.name == name), None)
 
 
 def changes_since(session: Session, entity: Entity, record_id: int, version: int) -> tuple[set[str], int | None]:

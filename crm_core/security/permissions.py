@@ -109,6 +109,7 @@ SCOPE_TITLES: dict[str, str] = {
     "shared": _("Own and shared"),
     "team": _("Own department"),
     "all": _("All"),
+    "parent": _("With the record it belongs to"),
     ROLE_USER: _("Employees without a role"),
     ROLE_MODERATOR_USER: _("Moderators and employees without a role"),
     NOT_ADMINISTRATORS: _("All but administrators"),
