@@ -172,7 +172,7 @@ def _enqueue_once(session: Session) -> None:
 def check_address(address: str) -> str:
     """Return the bare address; raise BadLetter for what is not exactly one."""
     check_header(address)
-    found = email.utils.getaddresses([address], strict=False)
+    found = email.utils.getaddresses([address])
     if len(found) != 1:
         raise BadLetter("a letter goes to exactly one address")
     bare = found[0][1].strip()
@@ -309,13 +309,14 @@ class _Client(SMTPClientWithResponse):
 
     def __init__(self, parent: SMTPBackend, *, implicit: bool = False, **options: Any) -> None:
         self.implicit = implicit
-        self.context = ssl.create_default_context()
+        # Reading the certificates of authorities takes as long as fifty letters.
+        self.context = ssl.create_default_context() if implicit or options.get("tls") else None
         self.content_began = False
         super().__init__(parent=parent, **options)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         line = socket.create_connection((host, port), timeout)
-        return self.context.wrap_socket(line, server_hostname=host) if self.implicit else line
+        return self.context.wrap_socket(line, server_hostname=host) if self.implicit and self.context else line
 
     def initialize(self) -> None:
         """Greet, switch to TLS where asked and sign in."""
