@@ -13,6 +13,7 @@ import datetime as dt
 import io
 import itertools
 import re
+import string
 import struct
 import zipfile
 import zlib
@@ -656,8 +657,9 @@ def _open_workbook(
     return Table(path, file_format, None, None, chosen, sheets, headers, row, source)
 
 
-_REFERENCE = re.compile(rb"""\br=["']([A-Za-z]{1,3})([0-9]{1,7})["']""")
+_REFERENCE = re.compile(rb"""\br=["']([A-Za-z]{1,3}[0-9]{1,7})["']""")
 _ROW_NUMBER = re.compile(rb"""<(?:\w+:)?row\b[^>]*?\br=["']([0-9]{1,7})["']""")
+_LETTERS = string.ascii_letters.encode()
 _NO_REFERENCE = re.compile(rb"<(?:\w+:)?c(?:>|\s(?![^>]*\br=))")
 
 
@@ -742,13 +744,14 @@ class _XlsxWatch:
         data, self._tail = (data[:cut], data[cut:]) if cut > 0 and len(data) - cut < 4096 else (data, b"")
         found = _REFERENCE.findall(data)
         if found:
-            columns, rows = zip(*found, strict=True)
-            self._columns.update(columns)
-            self._last_row = max(self._last_row, max(map(int, set(rows))))
+            together = b" ".join(found)
+            self._columns.update(together.translate(None, b"0123456789").split())
+            self._last_row = max(self._last_row, *map(int, set(together.translate(None, _LETTERS).split())))
         numbers = _ROW_NUMBER.findall(data)
         if numbers:
-            self._last_row = max(self._last_row, max(map(int, numbers)))
-        self._unnamed += len(_NO_REFERENCE.findall(data))
+            self._last_row = max(self._last_row, *map(int, numbers))
+        if data.count(b"<c") + data.count(b":c") > len(found):
+            self._unnamed += len(_NO_REFERENCE.findall(data))
         width = max((_column_number(column) for column in self._columns), default=0)
         if width * self._last_row > self._limits.sheet_cells or self._unnamed > self._limits.sheet_cells:
             raise _bomb(self._name)
