@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pyramid.interfaces import IRoutesMapper
+
 from crm_core import assets
+from crm_core.i18n import TranslationString, _
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -201,8 +205,59 @@ def add_globals(event: BeforeRender) -> None:
     event["import_map"] = lambda: assets.import_map(request)
     event["csp_nonce"] = getattr(request, "csp_nonce", "")
     event["csrf_token"] = _csrf_token(request)
+    event["_"] = _speaker(event, request)
+    event["words_json"] = lambda: words_json(request)
+    event["has_route"] = lambda name: registry.queryUtility(IRoutesMapper).get_route(name) is not None
     event["page_styles"] = [*registry["crm.assets"].styles, *registry["crm.theme_styles"]]
     event["page_modules"] = registry["crm.assets"].modules
+
+
+def _speaker(event: BeforeRender, request: Request) -> Callable[[str], str]:
+    info = event.get("renderer_info")
+    own = getattr(getattr(info, "package", None), "__name__", "").split(".")[0]
+    name = str(event.get("renderer_name") or "")
+    if ":" in name:
+        own = name.split(":", 1)[0].split(".")[0]
+    domains = ("crm_core",) if own in ("", "crm_core") else (own, "crm_core")
+
+    def speak(text: str) -> str:
+        # A page of a plugin uses macros of the core: its own catalogue is asked first, then the core's.
+        for domain in domains:
+            said = request.localizer.translate(TranslationString(text, domain=domain))
+            if said != text:
+                return str(said)
+        return text
+
+    return speak
+
+
+def words_json(request: Request) -> assets.Html:
+    """Return what scripts say, in the language of the request."""
+    words = {
+        "open": _("Open"),
+        "undo": _("Put it back as it was"),
+        "undone": _("It is as it was before."),
+        "nothing_to_undo": _("There is nothing to put back."),
+        "close": _("Close"),
+        "remove": _("Remove"),
+        "clear": _("Clear"),
+        "copied": _("Copied"),
+        "offline": _("No connection to the server. What you typed is kept; try again."),
+        "failed": _("That did not work. Nothing was changed; try again or tell your administrator."),
+        "forbidden": _("You have no access to that."),
+        "gone": _("It is no longer there."),
+        "frame_failed": _("This block could not be loaded."),
+        "found": _("Found: {n}"),
+        "nothing_found": _("Nothing found"),
+        "searching": _("Searching…"),
+        "chosen": _("Selected: {n}"),
+        "draft_found": _("You began this form earlier and did not save it."),
+        "draft_take": _("Continue"),
+        "draft_drop": _("Forget it"),
+        "typed": _("Something is typed here. Press Esc once more to leave it."),
+    }
+    said = {key: request.localizer.translate(text) for key, text in words.items()}
+    return assets.Html(json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"))
 
 
 def _csrf_token(request: Request) -> str:
