@@ -186,15 +186,25 @@ def create(data: str | Path | None = None, demo: bool = False, **overrides: Any)
     ini, folder = locate(None, data)
     if folder is None or ini.is_file():
         return read(ini, folder, **overrides)
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700)
+    _make_folder(folder)
     text = FIRST_INI.format(plugins=" ".join(installed_plugins()), demo="true" if demo else "false")
     fresh = ini.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     fresh.replace(ini)
     return read(ini, folder, **overrides)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a data folder and what is missing above it, closed to others; what exists keeps its permissions.
+
+    Under root others may pass through, though not look: the database's account must reach its cluster inside.
+    """
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir()
+    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
 def installed_plugins() -> list[str]:
@@ -452,4 +462,7 @@ crm.demo = {demo}
 crm.locale = ru
 crm.currency = RUB
 crm.time_zone = Europe/Moscow
+
+# How much the console says: debug, info, warning, error.
+crm.log_level = warning
 """

@@ -17,7 +17,7 @@ def test_a_first_start_makes_the_ini_file_for_its_owner_only(tmp_path: Path) -> 
     assert settings.embedded
     assert settings.base_url == "http://127.0.0.1:6543"
     assert stat.S_IMODE(settings.ini.stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert not stat.S_IMODE((tmp_path / "data").stat().st_mode) & 0o066
     assert load(data=tmp_path / "data") == settings
 
 
@@ -106,3 +106,10 @@ def test_one_line_is_written_and_the_rest_stays(ini: Path) -> None:
 @pytest.fixture
 def ini(tmp_path: Path) -> Path:
     return tmp_path / "crm.ini"
+
+
+@pytest.mark.parametrize("name", ["crm.ini", "development.ini", "testing.ini"])
+def test_the_examples_are_right(name: str) -> None:
+    path = Path(__file__).parents[2] / "etc" / name
+
+    assert read(path).plugins == ("clients",)
