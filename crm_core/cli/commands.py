@@ -135,11 +135,15 @@ def web(context: click.Context, host: str | None, port: int | None, **given: Any
 @place_options
 @click.pass_context
 def try_application(context: click.Context, **given: Any) -> None:
-    """Assemble the application and end; asked before a restart."""
+    """Assemble the application on current tables and end; asked before a restart."""
     from crm_core.app import configure
+    from crm_core.cli.installation import check_database
 
     settings = installation_of(context, **given)
-    configure(Installation.of(settings).app_settings).make_wsgi_app()
+    installation = Installation.of(settings)
+    check_database(settings, installation.database_url)
+    with installation.session():
+        configure(installation.app_settings).make_wsgi_app()
 
 
 @crm.command()
