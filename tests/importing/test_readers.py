@@ -412,6 +412,41 @@ def test_an_ods_is_read(tmp_path):
     assert seen(found) == [(2, ("Анна", 79771248600), None)]
 
 
+# --- Business cards ---
+
+
+def test_business_cards_are_a_table_too():
+    found = open_table(DATA / "contacts.vcf")
+    rows = list(found.rows())
+
+    assert (found.format, found.headers[:5]) == ("vcf", ["ФИО", "Компания", "Должность", "Телефон", "E-mail"])
+    assert len(rows) == 200
+    assert not [row for row in rows if row.problem]
+    assert (rows[3].number, rows[3].cells[:4]) == (
+        22,
+        ("тов. Сафонов Милен Ефимович", "ИП «Лазарев, Лебедев и Дроздов»", "", "8-941-554-9173"),
+    )
+
+
+def test_old_and_folded_cards_are_read(tmp_path):
+    found = table(
+        tmp_path,
+        "BEGIN:VCARD\nVERSION:2.1\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=D0=95=D1=80=D1=88=D0=BE=\n=D0=B2;=D0=9E"
+        "\nitem1.TEL;CELL:89161234567\nTEL;WORK:84951234567\nNOTE:один\\, два\\nтри\n  четыре\n"
+        "PHOTO;ENCODING=b:AAAA\n BBBB:CCCC\nADR:;;Ленина 5;Омск;;644000;\n"
+        "END:VCARD\nBEGIN:VCARD\nFN:Анна\nBEGIN:VCARD\nFN:Олег\nEND:VCARD\n",
+        "contacts.vcf",
+    )
+
+    first, broken, last = found.rows()
+    assert first.cells[0] == "Ершов О"
+    assert first.cells[3] == "89161234567\n84951234567"
+    assert first.cells[6] == "Ленина 5, Омск, 644000"
+    assert first.cells[9] == "один, два\nтри четыре"
+    assert (broken.number, broken.cells[0], broken.problem.code) == (13, "Анна", "card_unclosed")
+    assert (last.number, last.cells[0], last.problem) == (15, "Олег", None)
+
+
 # --- What is refused ---
 
 
@@ -423,7 +458,6 @@ def test_an_ods_is_read(tmp_path):
         (b"%PDF-1.7 ...", "not_a_table"),
         (b"\x89PNG\r\n\x1a\n", "not_a_table"),
         (b"<html><table><tr><td>1</td></tr></table></html>", "web_page"),
-        (b"BEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\n", "vcard"),
         (bytes(range(256)) * 20, "unreadable"),
         (b"PK\x03\x04 broken", "unreadable"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 2000, "unreadable"),

@@ -1,4 +1,4 @@
-"""Reads tables out of files: CSV in any usual encoding, XLSX, XLS and ODS, row by row and without losing one.
+"""Reads tables out of files: CSV in any usual encoding, XLSX, XLS, ODS and vCard, row by row and without losing one.
 
 The engine of import, the preview and the command line call :func:`open_table`. A row that cannot be trusted (too many
 or too few cells, an unclosed quote, bytes of another encoding, nothing in it) is given out like any other, with a
@@ -12,6 +12,7 @@ import csv
 import datetime as dt
 import io
 import itertools
+import quopri
 import re
 import string
 import struct
@@ -30,7 +31,7 @@ import python_calamine
 from crm_core.i18n import TranslationString, _
 from crm_core.records.cleaning import Cell, Problem, cell_text, restore_formula, tidy
 
-__all__ = ["DELIMITERS", "ENCODINGS", "Limits", "Row", "Table", "TableError", "open_table"]
+__all__ = ["DELIMITERS", "ENCODINGS", "FORMATS", "Limits", "Row", "Table", "TableError", "open_table"]
 
 ENCODINGS = ("utf-8", "utf-8-sig", "cp1251", "koi8-r", "cp866", "utf-16")
 """Encodings a person may choose by hand when the guess is wrong."""
@@ -38,7 +39,7 @@ ENCODINGS = ("utf-8", "utf-8-sig", "cp1251", "koi8-r", "cp866", "utf-16")
 DELIMITERS = (",", ";", "\t", "|")
 """Signs between cells that are looked for."""
 
-FORMATS = ("csv", "xlsx", "xls", "ods")
+FORMATS = ("csv", "xlsx", "xls", "ods", "vcf")
 """What can be read."""
 
 
@@ -153,10 +154,12 @@ def open_table(
     if size > limits.file_bytes:
         raise _too_large(name, size, limits.file_bytes)
     file_format = _format_of(path, name)
-    if file_format != "csv" and size > limits.workbook_bytes:
+    if file_format not in ("csv", "vcf") and size > limits.workbook_bytes:
         raise _too_large(name, size, limits.workbook_bytes)
     if file_format == "csv":
         return _open_csv(path, name, encoding, delimiter, header_row, limits)
+    if file_format == "vcf":
+        return _open_cards(path, name, encoding, limits)
     return _open_workbook(path, name, file_format, sheet, header_row, limits)
 
 
@@ -211,9 +214,7 @@ def _format_of(path: Path, name: str) -> str:
             ),
         )
     if start.startswith(b"begin:vcard"):
-        raise TableError(
-            "vcard", _("“${name}” holds business cards (vCard): save the contacts as CSV", mapping={"name": name})
-        )
+        return "vcf"
     if b"\x00" in head and _utf_16(head) is None:
         raise _unreadable(name)
     return "csv"
@@ -436,6 +437,10 @@ class _Csv:
             yield from _records(lines, self.delimiter)
 
 
+def _line_too_long(name: str) -> TableError:
+    return TableError("line_too_long", _("“${name}” has a line too long for a table", mapping={"name": name}))
+
+
 class _Lines:
     """Gives lines to the CSV parser, remembers those of the present record and takes back the unused.
 
@@ -474,9 +479,7 @@ class _Lines:
         except UnicodeError as error:
             raise _unreadable(self._name) from error
         if len(line) >= self._limits.line_chars:
-            raise TableError(
-                "line_too_long", _("“${name}” has a line too long for a table", mapping={"name": self._name})
-            )
+            raise _line_too_long(self._name)
         return line
 
     def begin(self) -> None:
@@ -584,6 +587,130 @@ def _detect_delimiter(lines: Sequence[str]) -> str:
         if score > best_score:
             best, best_score = sign, score
     return best
+
+
+# --- Business cards (vCard) ---
+
+_CARD_COLUMNS = {
+    "FN": "ФИО",
+    "ORG": "Компания",
+    "TITLE": "Должность",
+    "TEL": "Телефон",
+    "EMAIL": "E-mail",
+    "BDAY": "Дата рождения",
+    "ADR": "Адрес",
+    "URL": "Сайт",
+    "CATEGORIES": "Теги",
+    "NOTE": "Комментарий",
+}
+"""Properties of a card and the headers they stand under."""
+
+_CARD_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_CARD_CHARSET = re.compile(r"CHARSET=\"?([\w\-]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cards:
+    path: Path
+    encoding: str
+    limits: Limits
+    name: str
+
+    def raw_rows(self) -> Iterator[Row]:
+        yield Row(0, tuple(_CARD_COLUMNS.values()))
+        with self.path.open("r", encoding=self.encoding, errors="replace", newline=None) as stream:
+            number = 0
+            lines: list[str] = []
+            wanted, is_wanted = {"N", *_CARD_COLUMNS}, False
+            for line_number, line in enumerate(self._unfolded(stream), start=1):
+                mark = line.strip().upper()
+                if mark in ("BEGIN:VCARD", "END:VCARD") and lines:
+                    if mark == "BEGIN:VCARD":
+                        yield self._card(number, lines, is_closed=False)
+                        number, lines = line_number, [line]
+                    else:
+                        yield self._card(number, lines, is_closed=True)
+                        lines = []
+                elif mark == "BEGIN:VCARD":
+                    number, lines = line_number, [line]
+                elif lines:
+                    # A photograph is thousands of folded lines, and of no use to a table.
+                    if line[:1] not in (" ", "\t") and ":" in line:
+                        is_wanted = _card_key(line) in wanted
+                    if is_wanted and len(lines) < self.limits.record_lines:
+                        lines.append(line)
+            if lines:
+                yield self._card(number, lines, is_closed=False)
+
+    def _unfolded(self, stream: io.TextIOBase) -> Iterator[str]:
+        """Give lines as they stand: a card joins the folded ones itself, for their numbers must stay true."""
+        while line := stream.readline(self.limits.line_chars):
+            if len(line) >= self.limits.line_chars:
+                raise TableError(
+                    "line_too_long", _("“${name}” has a line too long for a table", mapping={"name": self.name})
+                )
+            yield line.rstrip("\n")
+
+    def _card(self, number: int, lines: Sequence[str], is_closed: bool) -> Row:
+        values: dict[str, list[str]] = {key: [] for key in _CARD_COLUMNS}
+        parts = ""
+        for line in _joined_lines(lines):
+            label, _colon, value = line.partition(":")
+            key, details = _card_key(line), label.partition(";")[2]
+            if key == "N":
+                parts = " ".join(_card_parts(_card_text(value, details))[:3])
+            elif key in values and value:
+                text = _card_text(value, details)
+                if key in ("ORG", "ADR"):
+                    text = ", ".join(part for part in _card_parts(text) if part)
+                values[key].append(_CARD_ESCAPE.sub(lambda match: "\n" if match[1] in "nN" else match[1], text).strip())
+        if not values["FN"] and parts:
+            values["FN"].append(parts)
+        row = _raw_row(number, ["\n".join(filter(None, found)) for found in values.values()])
+        if row.problem is None and not is_closed:
+            return Row(number, row.cells, Problem("card_unclosed", _("The card has no end")))
+        return row
+
+
+def _card_key(line: str) -> str:
+    """Return the property of a line: ``item1.TEL;CELL:…`` is a ``TEL``."""
+    return re.split("[:;]", line, maxsplit=1)[0].rpartition(".")[2].upper()
+
+
+def _joined_lines(lines: Sequence[str]) -> list[str]:
+    """Join the folded lines of a card: those after it that begin with a space, or follow a soft line break."""
+    joined: list[str] = []
+    for line in lines:
+        if joined and line[:1] in (" ", "\t"):
+            joined[-1] += line[1:]
+        elif joined and joined[-1].endswith("=") and "QUOTED-PRINTABLE" in joined[-1].partition(":")[0].upper():
+            joined[-1] = joined[-1][:-1] + line
+        else:
+            joined.append(line)
+    return joined
+
+
+def _card_text(value: str, details: str) -> str:
+    if "QUOTED-PRINTABLE" not in details.upper():
+        return value
+    charset = _CARD_CHARSET.search(details)
+    content = quopri.decodestring(value.encode("ascii", "ignore"))
+    try:
+        return content.decode(charset[1] if charset else "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
+
+
+def _card_parts(text: str) -> list[str]:
+    """Split a value at the semicolons that are not escaped."""
+    return [part.strip() for part in re.split(r"(?<!\\);", text)]
+
+
+def _open_cards(path: Path, name: str, encoding: str | None, limits: Limits) -> Table:
+    source = _Cards(path, encoding or detect_encoding(path), limits, name)
+    if next(itertools.islice(source.raw_rows(), 1, None), None) is None:
+        raise TableError("no_rows", _("There is nothing in “${name}”", mapping={"name": name}))
+    return Table(path, "vcf", source.encoding, None, None, (), list(_CARD_COLUMNS.values()), 0, source)
 
 
 # --- Workbooks ---
