@@ -58,7 +58,7 @@ def _labels(gate: Gate, fields: Sequence[FieldInfo], found: Sequence[Any]) -> di
         labels["user"] = user_names(gate.session, people)
     tags = {tag for info in fields if info.kind == "tags" for row in found for tag in info.value(row) or ()}
     if tags:
-        labels["tags"] = dict(gate.session.execute(sa.select(Tag.id, Tag.name).where(Tag.id.in_(tags))).tuples().all())
+        labels["tags"] = dict(gate.session.execute(sa.select(Tag.id, Tag.name).where(Tag.id.in_(tags))).all())
     for info in fields:
         if info.kind == "record" and info.entity in gate.plugins.entities:
             labels[info.entity] = gate.labels(info.entity, [info.value(row) for row in found])

@@ -26,6 +26,9 @@ from crm_core.specs import Entity, NamedScope
 #: The scope of subordinate records: who sees the parent sees them.
 WITH_PARENT = "parent"
 
+#: Nothing. SQLAlchemy's own `false()` would swallow the criteria beside it, and the gate's mark with them.
+NEVER: ColumnElement[bool] = sa.literal_column("false", sa.Boolean())
+
 #: Which verbs a share reaches, by its level.
 SHARED_VERBS = {"view": ("view", "edit"), "edit": ("edit",)}
 
@@ -114,7 +117,7 @@ class Gate:
         if "=" in entity.parent:
             column, parent = entity.parent.split("=")
             if parent not in self.plugins.entities:
-                return sa.false()
+                return NEVER
             return getattr(model, column).in_(self.ids(parent))
         names, numbers = getattr(model, f"{entity.parent}_entity"), getattr(model, f"{entity.parent}_id")
         parts = [
@@ -122,7 +125,7 @@ class Gate:
             for parent in self.plugins.entities.values()
             if not parent.parent and self.may(parent, "view")
         ]
-        return sa.or_(*parts) if parts else sa.false()
+        return sa.or_(*parts) if parts else NEVER
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Gate:
         branches = self.branches(what, verb)
         alive = self.alive(what, trash=trash)
         if not branches:
-            return sa.and_(alive, sa.false())
+            return sa.and_(alive, NEVER)
         return sa.and_(alive, sa.or_(*(branch.criterion for branch in branches)))
 
     def select(self, what: str | type | Entity, *columns: Any, verb: str = "view", trash: bool = False) -> sa.Select[Any]:
@@ -150,7 +153,7 @@ class Gate:
         if len(branches) == 1:
             return statement.where(alive, branches[0].criterion)
         if not branches:
-            return statement.where(alive, sa.false())
+            return statement.where(alive, NEVER)
         return statement.where(alive, model.id.in_(self._union(model, branches, alive)))
 
     def ids(self, what: str | type | Entity, verb: str = "view", *, trash: bool = False) -> sa.Select[Any]:
@@ -160,7 +163,7 @@ class Gate:
         branches = self.branches(entity, verb)
         alive = self.alive(entity, trash=trash)
         if not branches:
-            return sa.select(model.id).where(alive, sa.false())
+            return sa.select(model.id).where(alive, NEVER)
         if len(branches) == 1:
             return sa.select(model.id).where(alive, branches[0].criterion)
         return sa.select(sa.literal_column("id")).select_from(self._union(model, branches, alive).subquery())

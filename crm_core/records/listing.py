@@ -24,7 +24,7 @@ from crm_core.db import to_json
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.records.fields import all_fields
-from crm_core.records.gate import Branch, Gate
+from crm_core.records.gate import NEVER, Branch, Gate
 from crm_core.records.searching import match_criterion
 from crm_core.specs import Entity
 
@@ -351,7 +351,7 @@ class Listing:
         if not parts:
             return (
                 sa.select(self.model.id.label("id"), order.label("sort_value"))
-                .where(self.gate.alive(self.entity, trash=query.trash), sa.false())
+                .where(self.gate.alive(self.entity, trash=query.trash), NEVER)
                 .subquery("page")
             )
         if len(parts) == 1:

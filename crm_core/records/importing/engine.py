@@ -358,7 +358,7 @@ class Importer:
         rules = [
             rule
             for rule in self.entity.doubles
-            if (f"{rule.kind}:{rule.field}" in wanted if wanted else rule.weight >= 50)
+            if (f"{rule.kind}:{rule.field}" in wanted if wanted else rule.weight > 50)
         ]
         return sorted(rules, key=lambda rule: -rule.weight)
 
@@ -444,7 +444,7 @@ class Importer:
             self.model.id.in_(wanted), self.model.deleted_at.is_(None)
         )
         options = {UNGATED: "only who is responsible for a record in the way"}
-        owners = dict(self.gate.session.execute(statement, execution_options=options).tuples().all())
+        owners = dict(self.gate.session.execute(statement, execution_options=options).all())
         names = user_names(self.gate.session, owners.values())
         return {number: names.get(owner or 0, "—") for number, owner in owners.items()}
 
