@@ -22,10 +22,9 @@ from sqlalchemy.orm import Session
 from crm_core.i18n import _
 from crm_core.models import SettingValue
 from crm_core.plugins import Plugins
-from crm_core.security.permissions import SETTINGS_EDIT
 from crm_core.security.secrets import Secrets, Unsealable
 from crm_core.settings import Smtp
-from crm_core.specs import Setting, SettingsPage
+from crm_core.specs import Setting
 
 NAME, LOGO, ACCENT = "company.name", "company.logo", "company.accent"
 CURRENCY, TIME_ZONE, LOCALE = "company.currency", "company.time_zone", "company.locale"
@@ -118,66 +117,13 @@ SETTINGS: tuple[Setting, ...] = (
         key=MAIL_SECURITY,
         title=_("Encryption"),
         kind="choice",
-        default="ssl",
+        default="tls",
         page="mail",
-        choices=(("ssl", "SSL/TLS"), ("starttls", "STARTTLS"), ("none", _("None"))),
+        choices=(("tls", "SSL/TLS"), ("starttls", "STARTTLS"), ("none", _("None"))),
     ),
     Setting(key=MAIL_USER, title=_("Login"), default="", page="mail"),
     Setting(key=MAIL_PASSWORD, title=_("Password of the application"), kind="secret", default="", page="mail"),
     Setting(key=MAIL_SENDER, title=_("Letters come from"), kind="text", default="", page="mail"),
-)
-
-PAGES: tuple[SettingsPage, ...] = (
-    SettingsPage(
-        id="company",
-        title=_("Company"),
-        permission=SETTINGS_EDIT,
-        icon="building",
-        href="/settings/company",
-        description=_("Name, logo, colour, currency, time zone, language"),
-        order=10,
-        words="компания логотип валюта часовой пояс",
-    ),
-    SettingsPage(
-        id="legal",
-        title=_("Own legal entities"),
-        permission=SETTINGS_EDIT,
-        icon="certificate",
-        href="/settings/legal",
-        description=_("Requisites for offers and invoices"),
-        order=12,
-        words="юрлица реквизиты инн",
-    ),
-    SettingsPage(
-        id="calendar",
-        title=_("Working calendar"),
-        permission=SETTINGS_EDIT,
-        icon="calendar",
-        href="/settings/calendar",
-        description=_("Working days and hours, holidays"),
-        order=14,
-        words="календарь праздники выходные",
-    ),
-    SettingsPage(
-        id="accounts",
-        title=_("Sign-up and access"),
-        permission=SETTINGS_EDIT,
-        icon="user-plus",
-        href="/settings/accounts",
-        description=_("Who may sign up, which clients managers see"),
-        order=16,
-        words="регистрация доступ",
-    ),
-    SettingsPage(
-        id="mail",
-        title=_("Mail"),
-        permission=SETTINGS_EDIT,
-        icon="mail",
-        href="/settings/mail",
-        description=_("The account letters are sent from, a test letter, the local mailbox"),
-        order=20,
-        words="почта smtp письма",
-    ),
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import crm_core
-from crm_core import files, jobs, mail
+from crm_core import company, files, jobs, mail, settings_pages
 from crm_core.hooks import hookimpl
 from crm_core.i18n import _
+from crm_core.people import jobs as people_jobs
 from crm_core.records import work
 from crm_core.security import permissions
-from crm_core.specs import Entity, Job, Permission, PluginInfo, Role
+from crm_core.specs import Entity, Job, NavItem, Permission, PluginInfo, Role, Setting, SettingsPage
 
 PLUGIN = PluginInfo(
     name="core",
@@ -44,4 +45,47 @@ def crm_entities() -> Iterable[Entity]:
 @hookimpl
 def crm_jobs() -> Iterable[Job]:
     """Return what the core does outside requests."""
-    return (*jobs.JOBS, *mail.JOBS, *work.JOBS)
+    return (*jobs.JOBS, *mail.JOBS, *work.JOBS, *people_jobs.JOBS)
+
+
+@hookimpl
+def crm_settings() -> Iterable[Setting | SettingsPage]:
+    """Return the company's settings and the core's pages of settings."""
+    return (*company.SETTINGS, *settings_pages.PAGES)
+
+
+@hookimpl
+def crm_nav_items() -> Iterable[NavItem]:
+    """Return the core's entries of the menu."""
+    return (
+        NavItem(
+            id="settings",
+            title=_("Settings"),
+            href="/settings",
+            icon="settings",
+            group="settings",
+            order=90,
+            key="s",
+            words="настройки параметры",
+        ),
+        NavItem(
+            id="users",
+            title=_("Users"),
+            href="/settings/users",
+            icon="users",
+            group="settings",
+            permission=permissions.USERS_INVITE,
+            order=20,
+            words="пользователи сотрудники",
+        ),
+        NavItem(
+            id="log",
+            title=_("Log of operations"),
+            href="/settings/log",
+            icon="history",
+            group="settings",
+            permission=permissions.LOG_UNDO,
+            order=30,
+            words="журнал аудит откат",
+        ),
+    )

@@ -15,7 +15,7 @@ from crm_core.i18n import LOCALES, _
 from crm_core.models import Role, SignInEvent, Team, User, UserRole, UserSession
 from crm_core.models.accounts import ACTIVE, DELETED, DISABLED, PENDING, UNCONFIRMED
 from crm_core.people import letters
-from crm_core.people.reach import Refused, require, require_reach
+from crm_core.people.reach import Refused, require, require_reach, whole
 from crm_core.people.rights import require_administrator
 from crm_core.records import operations
 from crm_core.security import passwords, permissions, sessions, tokens
@@ -57,6 +57,7 @@ def note_sign_in(session: Session, kind: str, device: Device, user_id: int | Non
 # -- sign-up -------------------------------------------------------------------------------------------------------
 
 
+@whole
 def accept_sign_up(
     session: Session, company: Company, post: letters.Post, *, email: str, name: str, password: str, locale: str = ""
 ) -> None:
@@ -70,8 +71,16 @@ def accept_sign_up(
     step = tokens.new_secret()[:16]
     known = by_email(session, email)
     if known is not None and known.status != UNCONFIRMED:
-        post.write(session, letters.KNOWN, email, purpose="accounts.sign-up", step=step, path="/sign-in",
-                   locale=known.locale or locale, user_id=known.id)  # fmt: skip
+        post.write(
+            session,
+            letters.KNOWN,
+            email,
+            purpose="accounts.sign-up",
+            step=step,
+            path="/sign-in",
+            locale=known.locale or locale,
+            user_id=known.id,
+        )
         return
     operations.describe(session, Subject.system("sign-up"), kind="sign-up", entity="core.user")
     if known is None:
@@ -82,8 +91,16 @@ def accept_sign_up(
     # Signing up again before the confirmation replaces nothing: whoever confirms first with his own letter gets his
     # own password, for the letter carries the right and the password together.
     secret = tokens.issue(session, tokens.CONFIRM, user_id=known.id, payload={"hash": hashed, "name": name})
-    post.write(session, letters.CONFIRM, email, purpose="accounts.sign-up", step=step, path=f"/token/confirm/{secret}",
-               locale=known.locale or locale, user_id=known.id)  # fmt: skip
+    post.write(
+        session,
+        letters.CONFIRM,
+        email,
+        purpose="accounts.sign-up",
+        step=step,
+        path=f"/token/confirm/{secret}",
+        locale=known.locale or locale,
+        user_id=known.id,
+    )
 
 
 def add_role(session: Session, user: User, role_name: str) -> None:
@@ -95,6 +112,7 @@ def add_role(session: Session, user: User, role_name: str) -> None:
     session.flush()
 
 
+@whole
 def confirm_email(session: Session, company: Company, secret: str) -> User:
     """Confirm the address of a sign-up; the account is then active or waits for approval."""
     token = tokens.use(session, tokens.CONFIRM, secret)
@@ -113,6 +131,7 @@ def confirm_email(session: Session, company: Company, secret: str) -> User:
     return user
 
 
+@whole
 def approve(session: Session, subject: Subject, post: letters.Post, user: User) -> None:
     """Let in somebody who signed up."""
     require(subject, permissions.USERS_APPROVE)
@@ -124,6 +143,7 @@ def approve(session: Session, subject: Subject, post: letters.Post, user: User) 
     _write(session, post, letters.APPROVED, user, path="/sign-in")
 
 
+@whole
 def reject(session: Session, subject: Subject, post: letters.Post, user: User) -> None:
     """Decline a sign-up; what was typed is forgotten and the address may sign up again."""
     require(subject, permissions.USERS_APPROVE)
@@ -198,6 +218,7 @@ def send_reset(session: Session, post: letters.Post, email: str) -> bool:
     return True
 
 
+@whole
 def reset_password(session: Session, post: letters.Post, secret: str, password: str) -> User:
     """Set a new password in place of a forgotten one; every session ends."""
     token = tokens.find(session, tokens.RESET, secret)
@@ -213,6 +234,7 @@ def reset_password(session: Session, post: letters.Post, secret: str, password: 
     return user
 
 
+@whole
 def change_password(
     session: Session, subject: Subject, post: letters.Post, user: User, old: str, new: str, *, keep: int | None = None
 ) -> None:
@@ -236,6 +258,7 @@ def _set_password(session: Session, post: letters.Post, user: User, password: st
     _write(session, post, letters.PASSWORD_CHANGED, user, path="/forgot")
 
 
+@whole
 def start_address_change(
     session: Session, subject: Subject, post: letters.Post, user: User, email: str, password: str
 ) -> None:
@@ -250,14 +273,31 @@ def start_address_change(
     known = by_email(session, email)
     if known is not None:
         # Who else is here is not told; the owner of that address learns of the try.
-        post.write(session, letters.KNOWN, email, purpose="accounts.address", step=step, path="/sign-in",
-                   locale=known.locale, user_id=known.id)  # fmt: skip
+        post.write(
+            session,
+            letters.KNOWN,
+            email,
+            purpose="accounts.address",
+            step=step,
+            path="/sign-in",
+            locale=known.locale,
+            user_id=known.id,
+        )
         return
     secret = tokens.issue(session, tokens.CHANGE_ADDRESS, user_id=user.id, payload={"email": email})
-    post.write(session, letters.CHANGE_ADDRESS, email, purpose="accounts.address", step=step,
-               path=f"/token/address/{secret}", locale=user.locale, user_id=user.id)  # fmt: skip
+    post.write(
+        session,
+        letters.CHANGE_ADDRESS,
+        email,
+        purpose="accounts.address",
+        step=step,
+        path=f"/token/address/{secret}",
+        locale=user.locale,
+        user_id=user.id,
+    )
 
 
+@whole
 def confirm_address(session: Session, post: letters.Post, secret: str) -> User:
     """Take the new address that a letter confirmed; the old one is told."""
     token = tokens.use(session, tokens.CHANGE_ADDRESS, secret)
@@ -286,6 +326,7 @@ def _check_password(password: str, email: str, name: str) -> None:
 # -- profiles ------------------------------------------------------------------------------------------------------
 
 
+@whole
 def update_profile(session: Session, subject: Subject, user: User, **values: Any) -> None:
     """Change name, position, telephone, department, photo of an account, as far as the subject reaches it."""
     require_reach(session, subject, permissions.USERS_EDIT, user)
@@ -305,10 +346,16 @@ def update_profile(session: Session, subject: Subject, user: User, **values: Any
     session.flush()
 
 
+@whole
 def update_preferences(
-    session: Session, subject: Subject, user: User, *, locale: str | None = None, time_zone: str | None = None,
+    session: Session,
+    subject: Subject,
+    user: User,
+    *,
+    locale: str | None = None,
+    time_zone: str | None = None,
     theme: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Change one's own language, time zone and colours; what is None stays."""
     if user.id != subject.user_id:
         raise Refused(_("Preferences are everybody's own."))
@@ -342,6 +389,7 @@ def _locale(locale: str) -> str:
 # -- the end -------------------------------------------------------------------------------------------------------
 
 
+@whole
 def disable(session: Session, subject: Subject, user: User) -> None:
     """Disable access; every session ends at once."""
     require_reach(session, subject, permissions.USERS_DISABLE, user)
@@ -356,6 +404,7 @@ def disable(session: Session, subject: Subject, user: User) -> None:
     require_administrator(session)
 
 
+@whole
 def enable(session: Session, subject: Subject, user: User) -> None:
     """Give access back."""
     require_reach(session, subject, permissions.USERS_DISABLE, user)
@@ -373,6 +422,7 @@ def close_access(session: Session, user_id: int) -> None:
         tokens.revoke(session, purpose, user_id)
 
 
+@whole
 def delete(session: Session, subject: Subject, user: User, heir: User, left_name: str) -> int:
     """Delete an account: its records go to the heir, its name goes away, history stays; return how many records."""
     require_reach(session, subject, permissions.USERS_DELETE, user)

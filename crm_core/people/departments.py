@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from crm_core.i18n import _
 from crm_core.models import Team, User
 from crm_core.models.accounts import ACTIVE, DELETED
-from crm_core.people.reach import Refused, require
+from crm_core.people.reach import Refused, require, whole
 from crm_core.records import operations
 from crm_core.security.permissions import DEPARTMENTS_EDIT
 from crm_core.security.subject import Subject
@@ -30,9 +30,7 @@ class Department:
 def department_tree(session: Session) -> list[Department]:
     """Return all departments, each after the one above it, with the number of members and the head's name."""
     counts: dict[int | None, int] = dict(
-        session.execute(
-            sa.select(User.team_id, sa.func.count()).where(User.status == ACTIVE).group_by(User.team_id)
-        ).tuples()
+        session.execute(sa.select(User.team_id, sa.func.count()).where(User.status == ACTIVE).group_by(User.team_id))
     )
     rows = session.execute(
         sa.select(Team, User.name).outerjoin(User, User.id == Team.head_id).order_by(sa.func.lower(Team.name), Team.id)
@@ -54,6 +52,7 @@ def department_tree(session: Session) -> list[Department]:
     return ordered
 
 
+@whole
 def create_department(
     session: Session, subject: Subject, name: str, *, parent_id: int | None = None, head_id: int | None = None
 ) -> Team:
@@ -68,6 +67,7 @@ def create_department(
     return team
 
 
+@whole
 def edit_department(
     session: Session, subject: Subject, team: Team, *, name: str, parent_id: int | None, head_id: int | None
 ) -> None:
@@ -82,6 +82,7 @@ def edit_department(
     session.flush()
 
 
+@whole
 def delete_department(session: Session, subject: Subject, team: Team) -> None:
     """Delete a department that nothing hangs on."""
     require(subject, DEPARTMENTS_EDIT)

@@ -15,7 +15,7 @@ from crm_core.i18n import _
 from crm_core.models import Role, RoleGrant, SettingValue, Token, User
 from crm_core.models.accounts import ACTIVE, DELETED
 from crm_core.people.accounts import _check_password, _locale, _person_name, add_role, normal_email
-from crm_core.people.reach import Refused, require
+from crm_core.people.reach import Refused, require, whole
 from crm_core.people.rights import require_administrator
 from crm_core.plugins import Plugins
 from crm_core.records import operations
@@ -122,6 +122,7 @@ def first_code(session: Session) -> str | None:
     return tokens.issue(session, tokens.SETUP, secret=code)
 
 
+@whole
 def make_first_administrator(
     session: Session,
     company: Company,
@@ -160,6 +161,7 @@ def make_first_administrator(
     return user
 
 
+@whole
 def set_client_access(session: Session, subject: Subject, plugins: Plugins, company: Company, choice: str) -> None:
     """Let managers see all clients, those of their department, or their own: sets the role's scopes."""
     require(subject, permissions.SETTINGS_EDIT)

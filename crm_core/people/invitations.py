@@ -13,7 +13,7 @@ from crm_core.models import Role, Team, Token, User, UserRole
 from crm_core.models.accounts import ACTIVE, UNCONFIRMED
 from crm_core.people import letters
 from crm_core.people.accounts import _check_password, _locale, _person_name, add_role, by_email, normal_email
-from crm_core.people.reach import Refused, require
+from crm_core.people.reach import Refused, require, whole
 from crm_core.people.rights import grantable_roles
 from crm_core.plugins import Plugins
 from crm_core.records import operations
@@ -31,6 +31,7 @@ class Invitation:
     by_name: str
 
 
+@whole
 def invite(
     session: Session,
     subject: Subject,
@@ -56,8 +57,15 @@ def invite(
         created_by=subject.user_id,
     )
     if email:
-        post.write(session, letters.INVITATION, email, purpose="accounts.invitation", step=tokens.new_secret()[:16],
-                   path=f"/token/invite/{secret}", who=subject.name)  # fmt: skip
+        post.write(
+            session,
+            letters.INVITATION,
+            email,
+            purpose="accounts.invitation",
+            step=tokens.new_secret()[:16],
+            path=f"/token/invite/{secret}",
+            who=subject.name,
+        )
     return secret
 
 
@@ -85,6 +93,7 @@ def invitation(session: Session, secret: str) -> Token:
     return token
 
 
+@whole
 def accept_invitation(
     session: Session, plugins: Plugins, secret: str, *, email: str, name: str, password: str, locale: str = ""
 ) -> User:
@@ -99,9 +108,12 @@ def accept_invitation(
     if tokens.use(session, tokens.INVITE, secret) is None:
         raise Refused(_("This invitation was used already or is too old. Ask for a new one."))
     operations.describe(
-        session, Subject.system("invitation accepted"), kind="invitation", entity="core.user",
+        session,
+        Subject.system("invitation accepted"),
+        kind="invitation",
+        entity="core.user",
         detail={"invited_by": token.created_by},
-    )  # fmt: skip
+    )
     user = known or User(email=email)
     user.name, user.password_hash, user.status = name, passwords.hash_password(password), ACTIVE
     user.locale = user.locale or _locale(locale)
@@ -142,7 +154,7 @@ def open_invitations(session: Session, subject: Subject) -> list[Invitation]:
     roles = {role.id: role for role in session.scalars(sa.select(Role))}
     teams = {team.id: team for team in session.scalars(sa.select(Team))}
     givers = {one.created_by for one in found if one.created_by}
-    names = dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(givers))).tuples()) if givers else {}
+    names = dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(givers)))) if givers else {}
     return [
         Invitation(
             one, roles.get(one.payload["role"]), teams.get(one.payload["team"]), names.get(one.created_by or 0, "")
@@ -151,6 +163,7 @@ def open_invitations(session: Session, subject: Subject) -> list[Invitation]:
     ]
 
 
+@whole
 def withdraw_invitation(session: Session, subject: Subject, token_id: int) -> None:
     """Make an invitation worthless."""
     if token_id not in {one.token.id for one in open_invitations(session, subject)}:

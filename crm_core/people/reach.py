@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,6 +17,9 @@ from crm_core.security import permissions
 from crm_core.security.permissions import POWERS, scope_covers
 from crm_core.security.subject import Subject
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class Refused(Exception):
     """Something that may not or cannot be done; the sentence tells the person what to do about it."""
@@ -23,6 +27,17 @@ class Refused(Exception):
     def __init__(self, sentence: str, field: str = "") -> None:
         super().__init__(sentence)
         self.sentence, self.field = sentence, field
+
+
+def whole(function: Callable[Concatenate[Session, P], T]) -> Callable[Concatenate[Session, P], T]:
+    """Make a service do all or nothing: what it wrote before it refused is taken back, while the page goes on."""
+
+    @wraps(function)
+    def in_savepoint(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with session.begin_nested():
+            return function(session, *args, **kwargs)
+
+    return in_savepoint
 
 
 def require(subject: Subject, permission: str) -> None:
@@ -39,6 +54,8 @@ def reach(subject: Subject, permission: str) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if scopes and subject.user_id is not None:
         parts.append(User.id == subject.user_id)
+    if "team" in scopes and subject.team_ids:
+        parts.append(User.team_id.in_(sorted(subject.team_ids)))
     if permissions.NOT_ADMINISTRATORS in scopes:
         parts.append(~_has_power_of_administrators())
     if permissions.ROLE_USER in scopes:

@@ -13,7 +13,7 @@ from crm_core import clock
 from crm_core.i18n import _
 from crm_core.models import DefaultGrant, Role, RoleGrant, User, UserRole
 from crm_core.models.accounts import ACTIVE
-from crm_core.people.reach import Refused, grants_of, require, require_reach, surplus
+from crm_core.people.reach import Refused, grants_of, require, require_reach, surplus, whole
 from crm_core.plugins import Plugins
 from crm_core.records import operations
 from crm_core.security import permissions
@@ -85,6 +85,7 @@ def _is_default(plugins: Plugins, permission: str, role: str, scope: str) -> boo
     return scope in ((default,) if isinstance(default, str) else default)
 
 
+@whole
 def set_roles(session: Session, subject: Subject, plugins: Plugins, user: User, role_ids: Iterable[int]) -> None:
     """Give a person exactly these roles; only roles that the subject may hand out can come or go."""
     require(subject, RIGHTS_GRANT)
@@ -156,6 +157,7 @@ def may_edit_role(subject: Subject, role: Role) -> bool:
     return "all" in scopes or any(role.name in NAMED.get(scope, ()) for scope in scopes)
 
 
+@whole
 def set_role_grants(
     session: Session, subject: Subject, plugins: Plugins, role: Role, wanted: Mapping[str, Iterable[str]]
 ) -> None:
@@ -199,6 +201,7 @@ def _refuse_grant(subject: Subject, role: Role, plugins: Plugins, permission: st
         raise Refused(_("You cannot grant what you do not have: “${right}”.", mapping={"right": title}))
 
 
+@whole
 def create_role(session: Session, subject: Subject, title: str, description: str = "") -> Role:
     """Make a role of one's own, which allows nothing yet."""
     _require_all(subject)
@@ -211,6 +214,7 @@ def create_role(session: Session, subject: Subject, title: str, description: str
     return role
 
 
+@whole
 def copy_role(session: Session, subject: Subject, plugins: Plugins, role: Role, title: str) -> Role:
     """Make a role of one's own that allows what another does, as far as the subject may grant it."""
     fresh = create_role(session, subject, title, role.description)
@@ -219,6 +223,7 @@ def copy_role(session: Session, subject: Subject, plugins: Plugins, role: Role, 
     return fresh
 
 
+@whole
 def edit_role(session: Session, subject: Subject, role: Role, title: str, description: str) -> None:
     """Rename a role of one's own; those that ship keep their names, which are translated."""
     _require_all(subject)
@@ -229,6 +234,7 @@ def edit_role(session: Session, subject: Subject, role: Role, title: str, descri
     session.flush()
 
 
+@whole
 def delete_role(session: Session, subject: Subject, role: Role) -> None:
     """Delete a role of one's own that nobody has."""
     _require_all(subject)
@@ -301,7 +307,7 @@ def sync_rights(session: Session, plugins: Plugins) -> list[str]:
                 )
                 .on_conflict_do_nothing()
             )
-    ids = dict(session.execute(sa.select(Role.name, Role.id)).tuples().all())
+    ids = dict(session.execute(sa.select(Role.name, Role.id)).all())
     for permission in new:
         # Of two processes that start at once, one hands it out.
         mine = session.execute(

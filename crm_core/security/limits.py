@@ -81,7 +81,7 @@ class Limits:
         if self._shared is not None and time.monotonic() >= self._shared_after:
             try:
                 return getattr(self._shared, verb)(rule.item, rule.name, key)
-            except Exception as error:  # noqa: BLE001  whatever is wrong with Redis, people must be able to sign in
+            except Exception as error:  # whatever is wrong with Redis, people must be able to sign in
                 self._shared_after = time.monotonic() + _REST_SECONDS
                 log.warning("limits_without_redis", error=type(error).__name__)
         return getattr(self._memory, verb)(rule.item, rule.name, key)

@@ -301,7 +301,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         title=_("Change one's own preferences"),
         group=_SETTINGS,
         scopes=("own",),
-        default={role: "own" for role in _EVERYBODY},
+        default=dict.fromkeys(_EVERYBODY, "own"),
     ),
     Permission(
         name=SYSTEM_VIEW,

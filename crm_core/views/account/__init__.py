@@ -1,0 +1,33 @@
+"""Pages about one's own account: getting in, getting a new password, profile, sessions, the first run."""
+
+from __future__ import annotations
+
+from pyramid.config import Configurator
+
+
+def includeme(config: Configurator) -> None:
+    """Add the routes and views of these pages."""
+    config.include("crm_core.views.toasts")
+    config.add_route("account.sign_in", "/sign-in")
+    config.add_route("account.sign_out", "/sign-out")
+    config.add_route("account.sign_up", "/sign-up")
+    config.add_route("account.forgot", "/forgot")
+    config.add_route("account.confirm", "/token/confirm/{secret}")
+    config.add_route("account.reset", "/token/reset/{secret}")
+    config.add_route("account.confirm_address", "/token/address/{secret}")
+    config.add_route("account.invitation", "/token/invite/{secret}")
+    config.add_route("account.setup", "/setup")
+    config.add_route("account.prove", "/prove")
+    config.add_route("account.first_steps", "/first-steps")
+    config.add_route("account.profile", "/profile")
+    config.add_route("account.photo", "/profile/photo")
+    config.add_route("account.password", "/profile/password")
+    config.add_route("account.address", "/profile/address")
+    config.add_route("account.preferences", "/profile/preferences")
+    config.add_route("account.sessions", "/profile/sessions")
+    config.add_route("account.end_session", "/profile/sessions/{id:[0-9]+}/end")
+    config.add_route("account.end_others", "/profile/sessions/end-others")
+    config.add_route("account.face", "/faces/{digest:[0-9a-f]{64}}.png")
+    config.add_route("account.logo", "/logo.png")
+    for room in ("doors", "links", "first_run", "profile", "pictures"):
+        config.scan(f"crm_core.views.account.{room}")
