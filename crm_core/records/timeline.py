@@ -1,7 +1,7 @@
 """The timeline of a record: everything that hangs on it, of every plugin, newest first.
 
-An entity stands in it by saying `parent="subject"` (the prefix of a `RecordRef`) and `timeline=True`; how it reads is its
-`entry`. One short statement for each such entity, merged here; a page begins where the last one ended.
+An entity stands in it by saying `parent="subject"` (the prefix of a `RecordRef`) and `timeline=True`; how it reads is
+its `entry`. One short statement for each such entity, merged here; a page begins where the last one ended.
 """
 
 from __future__ import annotations

@@ -270,7 +270,8 @@ INTERACTIONS = Entity(
             href="/clients/interactions/record/note?subject={subject}",
         ),
         Composer(
-            id="meeting", title=_("Meeting"), icon="users", href="/clients/interactions/record/meeting?subject={subject}"
+            id="meeting", title=_("Meeting"), icon="users",
+            href="/clients/interactions/record/meeting?subject={subject}",
         ),
         Composer(
             id="letter", title=_("Letter"), icon="mail", href="/clients/interactions/record/letter?subject={subject}"

@@ -120,9 +120,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         title=_("Read what was said with clients"),
         group=_HISTORY,
         scopes=(WITH_PARENT, *SCOPES),
-        default={
-            role: WITH_PARENT for role in (ADMINISTRATOR, DIRECTOR, HEAD, MANAGER, MARKETER, SPECIALIST, USER)
-        },
+        default=dict.fromkeys((ADMINISTRATOR, DIRECTOR, HEAD, MANAGER, MARKETER, SPECIALIST, USER), WITH_PARENT),
         help=_("“With the record” shows it to whoever sees the client."),
     ),
     Permission(

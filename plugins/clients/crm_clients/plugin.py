@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crm_clients import __version__, entities, events, permissions
+from crm_clients import __version__, entities, events, handlers, permissions
 from crm_clients.i18n import _
+from crm_core.events import EventContext
 from crm_core.hooks import hookimpl
-from crm_core.specs import Entity, EventType, Permission, PluginInfo
+from crm_core.specs import Entity, Event, EventType, Permission, PluginInfo
 
 PLUGIN = PluginInfo(
     name="clients",
@@ -35,3 +36,9 @@ def crm_entities() -> Iterable[Entity]:
 def crm_event_types() -> Iterable[EventType]:
     """Return the facts that this plugin tells."""
     return events.EVENT_TYPES
+
+
+@hookimpl
+def crm_event(event: Event, context: EventContext) -> None:
+    """Keep the last contact and the links of companies in step."""
+    handlers.react(event, context)

@@ -63,9 +63,9 @@ KIND_OF_FORM: Mapping[str, str] = {
     "ПАО": "pao",
     "ЗАО": "zao",
     "ОАО": "oao",
-    **dict.fromkeys("ФГУП ГУП МУП ФГБУ ФГАУ ФГБОУ ГБОУ МБОУ ГБУ МБУ МКУ ФКУ ГКУ".split(), "state"),
-    **dict.fromkeys("АНО НКО ТСЖ СНТ ТСН".split(), "nonprofit"),
-    **dict.fromkeys("LLC Ltd Inc GmbH JSC PJSC OJSC CJSC LLP PLC Corp AG SA BV Oy AB SRL".split(), "foreign"),
+    **dict.fromkeys(("ФГУП", "ГУП", "МУП", "ФГБУ", "ФГАУ", "ФГБОУ", "ГБОУ", "МБОУ", "ГБУ", "МБУ", "МКУ", "ФКУ"), "state"),
+    **dict.fromkeys(("АНО", "НКО", "ТСЖ", "СНТ", "ТСН"), "nonprofit"),
+    **dict.fromkeys(("LLC", "Ltd", "Inc", "GmbH", "JSC", "PJSC", "LLP", "PLC", "Corp", "AG", "SA", "BV", "Oy"), "foreign"),
 }
 
 CALL, MEETING, LETTER, SMS, MESSAGE, VISIT, NOTE = "call", "meeting", "letter", "sms", "message", "visit", "note"

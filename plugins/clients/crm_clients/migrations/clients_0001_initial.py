@@ -1,9 +1,9 @@
 """People, companies, who belongs where, and what was said."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
+from alembic import op
 from crm_core.db import add_reference, log_table, record_columns
 
 revision = "clients_0001_initial"
