@@ -154,7 +154,7 @@ def open_invitations(session: Session, subject: Subject) -> list[Invitation]:
     roles = {role.id: role for role in session.scalars(sa.select(Role))}
     teams = {team.id: team for team in session.scalars(sa.select(Team))}
     givers = {one.created_by for one in found if one.created_by}
-    names = dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(givers)))) if givers else {}
+    names = dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(givers))).all()) if givers else {}
     return [
         Invitation(
             one, roles.get(one.payload["role"]), teams.get(one.payload["team"]), names.get(one.created_by or 0, "")

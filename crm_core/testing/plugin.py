@@ -47,6 +47,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--crm-plugin", default=None, help="name or package of the plugin that the conformance kit checks")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let templates be found in packages whose asserts pytest rewrites: their loader is not one pkg_resources knows."""
+    import warnings
+
+    from _pytest.assertion.rewrite import AssertionRewritingHook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pkg_resources
+
+    pkg_resources.register_loader_type(AssertionRewritingHook, pkg_resources.DefaultProvider)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Start the servers once in the controller of a parallel run and tell every process where they are."""

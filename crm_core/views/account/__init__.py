@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from typing import Any
+
 from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPForbidden
+from pyramid.request import Request
 
 
 def includeme(config: Configurator) -> None:
@@ -31,3 +36,11 @@ def includeme(config: Configurator) -> None:
     config.add_route("account.logo", "/logo.png")
     for room in ("doors", "links", "first_run", "profile", "pictures"):
         config.scan(f"crm_core.views.account.{room}")
+    if find_spec("crm_core.views.errors") is None:
+        config.add_forbidden_view(_forbidden)
+
+
+def _forbidden(context: Any, request: Request) -> Any:
+    from crm_core.views.account.doors import ask_to_sign_in
+
+    return ask_to_sign_in(request) or HTTPForbidden()

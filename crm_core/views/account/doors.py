@@ -375,4 +375,18 @@ def prove(request: Request) -> Any:
     return HTTPSeeOther(safe_next(typed(request, "next")))
 
 
-__all__ = ["PLAIN", "SEND_RESET", "let_in", "message", "person_fields", "plain", "post_of", "proved", "say"]
+def ask_to_sign_in(request: Request) -> Response | None:
+    """Return the way to the sign-in page for who is not signed in; None for who is: he may not, and is told so."""
+    if request.identity is not None:
+        return None
+    # After signing in nobody wants to be at the address of a part of a page, or of a form that was sent.
+    back = request.path_qs if request.method == "GET" and not request.headers.get("HX-Request") else ""
+    where = "/sign-in" + (f"?next={quote(back, safe='/')}" if back not in ("", "/") else "")
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": where})
+    if "text/html" not in request.accept or request.path.startswith("/api/"):
+        return Response(status=401, json_body={"error": "unauthorized"})
+    return HTTPSeeOther(where)
+
+
+__all__ = ["PLAIN", "SEND_RESET", "ask_to_sign_in", "let_in", "message", "person_fields", "plain", "post_of", "proved", "say"]

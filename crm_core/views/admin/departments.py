@@ -29,7 +29,7 @@ def _fields(request: Request, form: Filling, team: Team | None = None) -> list[A
         sa.select(User.id, User.name)
         .where(sa.or_(User.status == ACTIVE, User.id == (team.head_id if team else None)))
         .order_by(sa.func.lower(User.name))
-    ).tuples()
+    )
     above = [
         (one.team.id, "— " * one.depth + one.team.name)
         for one in people.department_tree(request.db)

@@ -166,7 +166,7 @@ def _selects(request: Request, get: dict[str, str]) -> list[Any]:
         .where(reach(request.subject, LOG_VIEW), User.name != "")
         .order_by(sa.func.lower(User.name))
         .limit(500)
-    ).tuples()
+    )
     entities = request.registry["crm.plugins"].entities
     nouns = [*((name, one.title_plural) for name, one in entities.items()), *_CORE_ENTITIES.items()]
     return [

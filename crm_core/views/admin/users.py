@@ -469,7 +469,7 @@ def _delete_page(request: Request, refused: Refused | None = None) -> dict[str, 
         sa.select(User.id, User.name)
         .where(User.status == ACTIVE, User.id != user.id)
         .order_by(sa.func.lower(User.name))
-    ).tuples()
+    )
     return {
         "title": _("Delete the account of ${name}", mapping={"name": user.name}),
         "page": FormPage(
