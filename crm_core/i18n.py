@@ -8,7 +8,7 @@ The catalogues are kept by :mod:`crm_core.catalogues` (``python -m crm_core.i18n
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -77,10 +77,10 @@ def plural(
     return str(localizer.pluralize(singular, plural, n, domain=domain, mapping=values))
 
 
-def localizer_for(locale: str, registry: Registry | None = None) -> Localizer:
-    """Return a localizer without a request: of all catalogues of the application, or of the core's alone."""
+def localizer_for(locale: str, registry: Registry | None = None, packages: Iterable[str] = ()) -> Localizer:
+    """Return a localizer without a request: of all catalogues of the application, or of the core's and some packages'."""
     if registry is None:
-        return _core_localizer(locale)
+        return _packages_localizer(locale, ("crm_core", *sorted(set(packages) - {"crm_core"})))
     localizer = registry.queryUtility(ILocalizer, name=locale)
     if localizer is None:
         localizer = make_localizer(locale, registry.queryUtility(ITranslationDirectories, default=[]))
@@ -92,9 +92,15 @@ def _localizer(speaker: Localizer | HasLocalizer) -> Localizer:
     return speaker if isinstance(speaker, Localizer) else speaker.localizer
 
 
-@lru_cache(maxsize=8)
-def _core_localizer(locale: str) -> Localizer:
-    return make_localizer(locale, [str(Path(__file__).parent / "locale")])
+@lru_cache(maxsize=32)
+def _packages_localizer(locale: str, packages: tuple[str, ...]) -> Localizer:
+    from crm_core import catalogues
+
+    folders = [catalogues.package_folder(package) / "locale" for package in packages]
+    for folder in folders:
+        if folder.is_dir():
+            catalogues.compile_stale(folder)
+    return make_localizer(locale, [str(folder) for folder in folders if folder.is_dir()])
 
 
 class Formats:

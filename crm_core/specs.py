@@ -204,6 +204,8 @@ class ImportLink:
     """Fields of the linked entity that a row may hold; the first is its label."""
     keys: tuple[str, ...]
     """Fields by which it is found again, best first."""
+    column: str = ""
+    """The column of a new record that holds its main link, so that it is written at once."""
     link: Callable[[Any, Sequence[tuple[int, int]], Any], None]
     """(session, pairs of (record id, linked id), context) makes the links, set-wise, leaving those that are there."""
 

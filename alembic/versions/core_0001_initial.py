@@ -367,22 +367,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entity", "record_id", name="pk_core_search"),
     )
     op.create_index(
-        "ix_core_search_owner",
-        "core_search",
-        ["owner_id", "text"],
-        unique=False,
-        postgresql_using="gin",
-        postgresql_ops={"text": "gin_trgm_ops"},
-    )
-    op.create_index(
-        "ix_core_search_team",
-        "core_search",
-        ["team_id", "text"],
-        unique=False,
-        postgresql_using="gin",
-        postgresql_ops={"text": "gin_trgm_ops"},
-    )
-    op.create_index(
         "ix_core_search_trigram",
         "core_search",
         ["text"],
@@ -936,15 +920,6 @@ def downgrade() -> None:
     op.drop_table("core_setting")
     op.drop_index(
         "ix_core_search_trigram",
-        table_name="core_search",
-        postgresql_using="gin",
-        postgresql_ops={"text": "gin_trgm_ops"},
-    )
-    op.drop_index(
-        "ix_core_search_team", table_name="core_search", postgresql_using="gin", postgresql_ops={"text": "gin_trgm_ops"}
-    )
-    op.drop_index(
-        "ix_core_search_owner",
         table_name="core_search",
         postgresql_using="gin",
         postgresql_ops={"text": "gin_trgm_ops"},

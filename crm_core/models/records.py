@@ -20,12 +20,6 @@ class SearchText(Base):
     __tablename__ = "core_search"
     __table_args__ = (
         sa.Index("ix_core_search_trigram", "text", postgresql_using="gin", postgresql_ops={"text": "gin_trgm_ops"}),
-        sa.Index(
-            "ix_core_search_owner", "owner_id", "text", postgresql_using="gin", postgresql_ops={"text": "gin_trgm_ops"}
-        ),
-        sa.Index(
-            "ix_core_search_team", "team_id", "text", postgresql_using="gin", postgresql_ops={"text": "gin_trgm_ops"}
-        ),
     )
 
     entity: Mapped[str] = mapped_column(primary_key=True)

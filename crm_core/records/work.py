@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from crm_core.i18n import _, localizer_for, translate
 from crm_core.jobs import LONG, JobContext, enqueue
 from crm_core.models.log import Operation
 from crm_core.models.records import ImportRun
+from crm_core.plugins import Plugins
 from crm_core.records import exporting, operations, saving, sealing, undo
 from crm_core.records.gate import Gate
 from crm_core.records.importing import engine
@@ -26,14 +27,14 @@ from crm_core.records.listing import Listing, ListQuery
 from crm_core.specs import Job
 
 
-def speaker(locale: str) -> Any:
+def speaker(locale: str, plugins: Plugins) -> Callable[[Any], str]:
     """Return a function that says messages in one language: for jobs, which have no request."""
-    return partial(translate, localizer_for(locale or "ru"))
+    return partial(translate, localizer_for(locale or "ru", packages=[one.info.package for one in plugins.loaded]))
 
 
-def in_language(locale: str, message: Any) -> str:
-    """Say a message in a language by its name."""
-    return translate(localizer_for(locale), message)
+def in_languages(plugins: Plugins) -> Callable[[str, Any], str]:
+    """Return a function that says a message in a language by its name."""
+    return lambda locale, message: speaker(locale, plugins)(message)
 
 
 def files_of(settings: Mapping[str, Any]) -> Store:
@@ -74,7 +75,7 @@ def run_import(context: JobContext, run_id: int) -> None:
             table = engine.open_run(folder, run)
             gate = Gate(session, subject, context.plugins)
             importer = engine.Importer(
-                gate, context.plugins.entity(run.entity), table, engine.Options.from_json(run.options), in_language
+                gate, context.plugins.entity(run.entity), table, engine.Options.from_json(run.options), in_languages(context.plugins)
             )
         except (TableError, saving.NotAllowed, KeyError) as error:
             run.state, run.error = "failed", str(getattr(error, "message", error))
@@ -117,7 +118,7 @@ def run_export(context: JobContext, entity: str, query: dict[str, Any], format: 
     """Write a list to a file that its author downloads from his notifications; the operation is logged."""
     subject = context.subject
     found = context.plugins.entity(entity)
-    say = speaker(subject.locale)
+    say = speaker(subject.locale, context.plugins)
     with tempfile.TemporaryDirectory() as folder, context.transaction() as session:
         gate = Gate(session, subject, context.plugins)
         if not gate.may(found, "export"):

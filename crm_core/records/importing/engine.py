@@ -58,7 +58,7 @@ class Options:
     """`both` make and change, `create` always make, `update` change only, `skip` leave those that are there."""
     keys: tuple[str, ...] = ()
     """Rules by which a record is found again (`DoubleRule.kind:field`), in order; empty: the entity's strong ones."""
-    lenient: bool = False
+    lenient: bool = True
     """Take a row without its wrong values instead of rejecting it; what was left out is named in the report."""
     owner_id: int | None = None
     tags: tuple[int, ...] = ()
@@ -146,7 +146,7 @@ def guess(gate: Gate, entity: Entity, table: Table, translate: Callable[[str, An
         else:
             titles += list(info.aliases)
         fields.append(GuessField(name, tuple(dict.fromkeys(titles)), info.kind))
-    guessed = guess_mapping(table.headers, fields, [row.texts() for row in table.sample(50)])
+    guessed = guess_mapping(table.headers, fields, [row.cells for row in table.sample(50)])
     return {column: one.field for column, one in guessed.items()}
 
 
@@ -166,6 +166,7 @@ class Importer:
         self.rules = self._rules()
         self.may_create = gate.may(entity, "create") and options.mode != "update"
         self._choices: dict[str, dict[str, str]] = {}
+        self._shown: dict[str, str] = {}
         self._users: dict[str, int] | None = None
 
     def using(self, gate: Gate) -> Importer:
@@ -316,12 +317,18 @@ class Importer:
             self._choices[info.name] = known
         value = known.get(cleaning.sort_key(text))
         if value is None:
-            shown = ", ".join(self.translate(self.gate.subject.locale or "ru", title) for _value, title in info.choices[:12])
+            shown = self._shown_choices(info)
             problem = Problem(
                 "choice", _("“${value}” is not among the choices: ${choices}", mapping={"value": text[:80], "choices": shown})
             )
             return Cleaned(None, False, problem, text)
         return Cleaned(value)
+
+    def _shown_choices(self, info: FieldInfo) -> str:
+        if info.name not in self._shown:
+            locale = self.gate.subject.locale or "ru"
+            self._shown[info.name] = ", ".join(self.translate(locale, title) for _value, title in info.choices[:12])
+        return self._shown[info.name]
 
     def _clean_user(self, cell: Any) -> Cleaned[int]:
         text = cleaning.clean_text(cell).value
@@ -451,6 +458,10 @@ class Importer:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def _create(self, rows: Sequence[Planned]) -> None:
+        for link in self.entity.import_links:
+            for one in rows:
+                if link.column and link.entity in one.linked:
+                    one.values[link.column] = one.linked[link.entity]
         made = self.insert(self.entity, [one.values for one in rows], self.options.owner_id)
         for one, number in zip(rows, made, strict=True):
             one.record_id = number

@@ -204,6 +204,7 @@ PERSONS = Entity(
             title=_("Company of the person"),
             fields=("name", "inn", "kpp", "kind", "site"),
             keys=("inn", "name_sort"),
+            column="company_id",
             link=link_companies,
         ),
     ),
