@@ -14,6 +14,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 DISTRIBUTIONS := . $(patsubst %/setup.cfg,%,$(wildcard plugins/*/setup.cfg themes/*/setup.cfg))
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq
 
+# Pyramid 2.1 warns of pkg_resources at every start; the lock holds a setuptools that has it.
+export PYTHONWARNINGS := ignore:pkg_resources is deprecated
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check assets dist lock bench bench-load clean install develop
 
