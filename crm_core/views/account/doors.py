@@ -384,7 +384,8 @@ def ask_to_sign_in(request: Request) -> Response | None:
     where = "/sign-in" + (f"?next={quote(back, safe='/')}" if back not in ("", "/") else "")
     if request.headers.get("HX-Request"):
         return Response(status=401, headers={"HX-Redirect": where})
-    if "text/html" not in request.accept or request.path.startswith("/api/"):
+    wanted = request.headers.get("Accept", "")
+    if request.path.startswith("/api/") or ("json" in wanted and "html" not in wanted):
         return Response(status=401, json_body={"error": "unauthorized"})
     return HTTPSeeOther(where)
 
