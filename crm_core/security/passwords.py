@@ -57,7 +57,8 @@ def is_common(password: str) -> bool:
 
 def _is_about(password: str, email: str, name: str) -> bool:
     plain = password.casefold()
-    parts = [email.casefold(), email.casefold().partition("@")[0], *name.casefold().split()]
+    email, name = email.casefold(), name.casefold()
+    parts = [email, email.partition("@")[0], name, "".join(name.split()), *name.split()]
     return any(len(part) >= 4 and part in plain and len(plain) - len(part) < 4 for part in parts)
 
 

@@ -9,10 +9,13 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPForbidden
 from pyramid.request import Request
 
+from crm_core.views.account.look import look_of
+
 
 def includeme(config: Configurator) -> None:
     """Add the routes and views of these pages."""
     config.include("crm_core.views.toasts")
+    config.registry["crm.look"] = look_of
     config.add_route("account.sign_in", "/sign-in")
     config.add_route("account.sign_out", "/sign-out")
     config.add_route("account.sign_up", "/sign-up")
