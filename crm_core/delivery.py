@@ -244,6 +244,17 @@ def recover(session: Session, ledger: Ledger) -> tuple[int, int]:
     return released, uncertain
 
 
+def next_due(session: Session, ledger: Ledger, *criteria: ColumnElement[bool]) -> dt.datetime | None:
+    """Return when there is something to do next: a row is due, or what someone holds has run out; None for nothing."""
+    when = sa.case(
+        (ledger.state == CLAIMED, ledger.claimed_at + CLAIM_LEASE),
+        (ledger.state == ATTEMPTING, ledger.attempted_at + 2 * HARD_TIMEOUT),
+        else_=ledger.due_at,
+    )
+    unfinished = ledger.state.in_((PENDING, DEFERRED, CLAIMED, ATTEMPTING))
+    return session.scalar(sa.select(sa.func.min(when)).where(unfinished, *criteria))
+
+
 class Sender:
     """Sends what is due of a ledger, inside a job: claim a chunk, prepare it, send window by window.
 
@@ -292,15 +303,11 @@ class Sender:
                 if not self._send_chunk(ids):
                     break
         finally:
-            self._flush()
-            self._hang_up()
+            try:
+                self._flush()
+            finally:
+                self._hang_up()
         return self.counts
-
-    def next_due(self, session: Session) -> dt.datetime | None:
-        """Return when the next row of this sender is due; None when none waits."""
-        return session.scalar(
-            sa.select(sa.func.min(self.ledger.due_at)).where(self.ledger.state.in_((PENDING, DEFERRED)), *self.choose)
-        )
 
     def _claim_chunk(self) -> list[int]:
         ledger = self.ledger
@@ -347,7 +354,7 @@ class Sender:
             if any(outcome.soon for outcome in self._results.values()):
                 self._hang_up()
                 break
-        self._flush(release=waiting)
+        self._flush()
         return True
 
     def _mark(self, window: Sequence[int]) -> list[int]:
@@ -377,33 +384,24 @@ class Sender:
         self._results = {}
         return marked
 
-    def _flush(self, release: Sequence[int] = ()) -> None:
-        if not self._results and not release:
-            return
-        self._settle(self._results, (ATTEMPTING, UNCERTAIN), release)
+    def _flush(self) -> None:
+        """Write the last outcomes and give back what is still claimed, whatever ended the loop."""
+        self._settle(self._results, (ATTEMPTING, UNCERTAIN))
         self._results = {}
 
-    def _settle(
-        self,
-        results: Mapping[int, Outcome],
-        before: Sequence[str],
-        release: Sequence[int] = (),
-        *,
-        attempted: bool = False,
-    ) -> None:
-        """Write what only this process knows, whatever became of the job: each row is guarded by its own claim."""
+    def _settle(self, results: Mapping[int, Outcome], before: Sequence[str], *, attempted: bool = False) -> None:
+        """Write what only this process knows, past the job's fence: each row is guarded by its own claim."""
         ledger = self.ledger
+        give_back = (
+            sa.update(ledger)
+            .where(ledger.state == CLAIMED, ledger.claim == self.claim)
+            .values(state=PENDING, claim=None, claimed_at=None)
+        )
         for again in range(SETTLE_TRIES):
             try:
                 with self.context.unfenced() as session:
                     self._write(session, results, before, attempted=attempted)
-                    if release:
-                        changed(
-                            session,
-                            sa.update(ledger)
-                            .where(ledger.id.in_(release), ledger.state == CLAIMED, ledger.claim == self.claim)
-                            .values(state=PENDING, claim=None, claimed_at=None),
-                        )
+                    changed(session, give_back)
             except DBAPIError as error:
                 if not jobs.worth_a_retry(error) or again == SETTLE_TRIES - 1:
                     raise

@@ -451,11 +451,7 @@ def send_due(context: JobContext) -> dict[str, Any]:
     counts = _sender_of(context, Delivery.channel == EMAIL)
     result = {} if counts is None else {"accepted": counts.accepted, "failed": counts.failed}
     with context.transaction() as session:
-        due = session.scalar(
-            sa.select(sa.func.min(Delivery.due_at)).where(
-                Delivery.channel == EMAIL, Delivery.state.in_((PENDING, DEFERRED))
-            )
-        )
+        due = delivery.next_due(session, Delivery, Delivery.channel == EMAIL)
         if due is not None and not context.stopping:
             jobs.enqueue(session, SEND, key=f"{SEND}:later", run_at=max(due, clock.now() + dt.timedelta(seconds=5)))
     context.check()

@@ -52,7 +52,7 @@ class MailSink:
 
     # What aiosmtpd calls.
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(
         self, server: SMTP, _session: SmtpSession, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Take or refuse a recipient."""
@@ -65,7 +65,7 @@ class MailSink:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, _session: SmtpSession, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, _session: SmtpSession, envelope: Envelope) -> str:
         """Keep the content, then answer, refuse or hang up."""
         content = envelope.content or b""
         taken = Taken(

@@ -293,9 +293,7 @@ def row(db):
     def row(**values):
         return db.execute(
             sa.insert(Delivery)
-            .values(
-                purpose="t", channel="email", address_digest=values.pop("digest", b"x"), payload={}, **values
-            )
+            .values(purpose="t", channel="email", address_digest=values.pop("digest", b"x"), payload={}, **values)
             .returning(Delivery.id)
         ).scalar_one()
 
