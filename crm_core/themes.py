@@ -1,8 +1,8 @@
 """Finds the theme that the setting `crm.theme` names and lays it over the packages, file by file.
 
-A theme is a distribution with an entry point in the group `crm.themes` whose value is a module with `THEME = ThemeInfo(...)`.
-What stands in its folder `templates/<package>/` or `static_over/<package>/` replaces the file of the same name of that
-package; what it lacks comes from its base theme, then from the package. Its folder `static/` is its own.
+A theme is a distribution with an entry point in the group `crm.themes` whose value is a module with
+`THEME = ThemeInfo(...)`. What stands in its folder `templates/<package>/` or `static_over/<package>/`
+replaces the file of the same name of that package; what it lacks comes from its base theme, then from the package. Its folder `static/` is its own.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def load_chain(name: str) -> list[Theme]:
     while name:
         if name not in installed:
             known = ", ".join(sorted(installed)) or "none"
-            raise ThemeError(f"{SETTING}: theme {name!r} is not installed (installed: {known}); pip install it or name another.")
+            raise ThemeError(
+                f"{SETTING}: theme {name!r} is not installed (installed: {known}); pip install it or name another."
+            )
         if name in {theme.info.name for theme in chain}:
             raise ThemeError(f"{SETTING}: theme {name!r} is its own base; set another `base` in its THEME.")
         module = importlib.import_module(installed[name].module)
@@ -126,7 +128,9 @@ def _lay_over(config: Configurator, theme: Theme) -> None:
         for path in folder.rglob("*") if target == "static" else ():
             squeezed = path.with_name(path.name + ".gz")
             if (original / squeezed.relative_to(folder)).exists() and not squeezed.exists():
-                raise ThemeError(f"Theme {theme.info.name!r} replaces {path.name} but not {squeezed.name}, which browsers get.")
+                raise ThemeError(
+                    f"Theme {theme.info.name!r} replaces {path.name} but not {squeezed.name}, which browsers get."
+                )
         config.override_asset(f"{package}:{target}/", f"{folder}/")
 
 
@@ -196,8 +200,12 @@ def add_globals(event: BeforeRender) -> None:
     shell = None if partial else getattr(request, "shell", None)
     name = "layout_part" if partial else "layout" if shell is not None else "layout_plain"
     event["layout"] = _template(f"crm_core:templates/{name}.pt")
-    event["layout_plain"] = _template("crm_core:templates/layout_plain.pt" if not partial else "crm_core:templates/layout_part.pt")
+    event["layout_plain"] = _template(
+        "crm_core:templates/layout_plain.pt" if not partial else "crm_core:templates/layout_part.pt"
+    )
     event["shell"] = shell
+    # Only whoever puts the answer into a page that stays may take the words that wait for the next page.
+    event["toasts"] = getattr(request, "toasts", ()) if partial and "HX-Toasts" in request.headers else ()
     event["partial"] = partial
     event["look"] = look_of(request)
     event["asset"] = request.asset
@@ -281,5 +289,7 @@ def includeme(config: Configurator) -> None:
     config.registry["crm.theme_styles"] = styles
     config.registry["crm.theme"] = chain[0].info
     config.registry["crm.themes"] = tuple(theme.info for theme in chain)
-    config.registry["crm.macros"] = Macros(bool(settings.get("reload_templates") or settings.get("pyramid.reload_templates")))
+    config.registry["crm.macros"] = Macros(
+        bool(settings.get("reload_templates") or settings.get("pyramid.reload_templates"))
+    )
     config.add_subscriber(add_globals, "pyramid.events.BeforeRender")

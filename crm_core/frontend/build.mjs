@@ -20,13 +20,16 @@ function sprite() {
   const names = new Set(
     readFileSync(join(here, "icons.txt"), "utf8").split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")),
   );
+  const listed = new Set(names);
+  for (const name of (process.env.CRM_ICONS ?? "").split(" ")) if (name) names.add(name);
   const missing = [];
   const symbols = [];
   for (const name of [...names].sort()) {
     const [base, style] = name.endsWith("-filled") ? [name.slice(0, -7), "filled"] : [name, "outline"];
     const path = join(here, "node_modules/@tabler/icons/icons", style, base + ".svg");
     if (!existsSync(path)) {
-      missing.push(name);
+      if (listed.has(name)) missing.push(name);
+      names.delete(name);
       continue;
     }
     const inner = readFileSync(path, "utf8")

@@ -1,7 +1,7 @@
 """What pages are made of: frozen dataclasses that views return and the macros of `templates/macros` take.
 
-A shape holds finished facts - texts, addresses, flags - so that a template decides looks and nothing else. Every text may
-be a plain string or a translation string; whatever has a `href` works as a plain link when scripts are off.
+A shape holds finished facts - texts, addresses, flags - so that a template decides looks and nothing else. Every text
+may be a plain string or a translation string; whatever has a `href` works as a plain link when scripts are off.
 Standard library only.
 """
 
@@ -450,9 +450,9 @@ class Entry:
 class FieldView:
     """A field of a card or form.
 
-    Several entries (`phones`, `emails`, `messengers`, `addresses`) are posted as `<name>:<n>:value`, `:type`, `:note`,
-    and `:main`, `:off` when ticked; `choices`, `tags`, `records` as the same name several times; `money` as `<name>` and
-    `<name>:currency`.
+    Several entries (`phones`, `emails`, `messengers`, `addresses`) are posted as `<name>-<n>-value`, `-type`, and
+    `-main`, `-off` when ticked, with the mark `<name>-end`; `choices`, `tags`, `records` as the same name several times and the
+    mark; `bool` as `1` or nothing and the mark; `money` as `<name>` and, with several currencies, `<name>-currency`.
     """
 
     name: str

@@ -42,7 +42,7 @@ behave("select[data-picker]", async (select) => {
       loading: () => `<div class="no-results">${word("searching")}</div>`,
     },
   });
-  if (label) made.control_input.setAttribute("aria-label", label.textContent.trim());
+  if (label) for (const control of [select, made.control_input]) control.setAttribute("aria-label", label.textContent.trim());
   if (select.getAttribute("aria-describedby")) made.control_input.setAttribute("aria-describedby", select.getAttribute("aria-describedby"));
   if (select.getAttribute("aria-invalid")) made.control_input.setAttribute("aria-invalid", "true");
   // Tom Select takes up the facts that stand in data attributes of the options.

@@ -213,8 +213,14 @@ function fill(dialog, answer, href, title = "") {
   const page = answer.html();
   const main = page.querySelector("main") ?? page.body;
   const body = dialog.querySelector(".crm-dialog-body");
-  const heading = page.querySelector("h1")?.textContent.trim() || page.title.split(" · ")[0] || title;
+  const told = main.querySelector("h1");
+  // A card keeps its own name beneath; of any other page the name moves into the dialog's head.
+  const heading = (main.querySelector(".crm-card-head") ? page.title.split(" · ")[1] : told?.textContent.trim()) || page.title.split(" · ")[0] || title;
   body.replaceChildren(...main.childNodes);
+  if (told && told.textContent.trim() === heading) {
+    const head = told.closest(".crm-head");
+    (head && !head.querySelector("p, .crm-head-actions") ? head : told).remove();
+  }
   dialog.querySelector(".crm-dialog-head h2").textContent = heading;
   const whole = dialog.querySelector("[data-whole]");
   if (whole) {
@@ -288,8 +294,9 @@ export async function goTo(href) {
 
 /** Load the content of this page again, keeping the place and what is typed elsewhere. */
 export async function reloadMain() {
-  const answer = await ask(location.pathname + location.search);
-  const fresh = answer.html().querySelector("main");
+  const answer = await ask(location.pathname + location.search, { headers: { "HX-Toasts": "1" } });
+  const page = answer.html();
+  const fresh = page.querySelector("main");
   const main = document.getElementById("main");
   if (!fresh || !main) return location.reload();
   if (window.htmx?.swap) {
@@ -298,6 +305,11 @@ export async function reloadMain() {
     main.replaceChildren(...fresh.childNodes);
   }
   wake(main);
+  const toasts = page.querySelectorAll("#new-toasts > *");
+  if (toasts.length) {
+    document.getElementById("toasts").append(...toasts);
+    wake(document.getElementById("toasts"));
+  }
 }
 
 /** Ask that a name be typed, for what cannot be undone. Resolves to true or false. */
@@ -345,6 +357,7 @@ let prefixTimer;
 // Keys are told by their place, so that they work with a Russian layout too.
 export function keyOf(event) {
   if (/^Key[A-Z]$/.test(event.code)) return event.code[3].toLowerCase();
+  if (event.key === "?") return "?";
   if (event.code === "Slash" || event.code === "NumpadDivide") return event.shiftKey ? "?" : "/";
   return event.key;
 }
