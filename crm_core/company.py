@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from crm_core.i18n import _
 from crm_core.models import SettingValue
 from crm_core.plugins import Plugins
+from crm_core.security.policy import reading_session
 from crm_core.security.secrets import Secrets, Unsealable
 from crm_core.settings import Smtp
 from crm_core.specs import Setting
@@ -302,7 +303,8 @@ def _of_request(request: Request) -> Company:
     version = request.subject.settings_version
     cached_version, values = registry.get("crm.company_values", (None, None))
     if version < 0 or version != cached_version:
-        values = read_values(request.db)
+        with reading_session(request) as session:
+            values = read_values(session)
         if version >= 0:
             registry["crm.company_values"] = (version, values)
     base_url = registry.settings.get("crm.base_url", "")

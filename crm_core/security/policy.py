@@ -62,7 +62,7 @@ def find_signed_in(request: Request) -> tuple[SignedIn | None, Subject]:
     secret = sessions.read_cookie(request)
     if not secret:
         return None, ANONYMOUS
-    with _reader(request) as db:
+    with reading_session(request) as db:
         found = load_signed_in(db, hash_secret(secret))
         if found is None:
             return None, ANONYMOUS
@@ -71,7 +71,8 @@ def find_signed_in(request: Request) -> tuple[SignedIn | None, Subject]:
 
 
 @contextmanager
-def _reader(request: Request) -> Iterator[Session]:
+def reading_session(request: Request) -> Iterator[Session]:
+    """Open the request's session, or a short one of its own once the request's transaction is over."""
     # Pages of errors are made after the request's transaction is over; they get a short one of their own.
     if "app.dbsession" in request.environ or request.environ.get("tm.active"):
         yield request.db

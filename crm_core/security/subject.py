@@ -35,6 +35,8 @@ class Subject:
     role_ids: frozenset[int] = frozenset()
     roles: frozenset[str] = frozenset()
     principal_ids: frozenset[int] = frozenset()
+    shared_entities: frozenset[str] | None = None
+    """Entities of which something is shared with him; None where that was not asked."""
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     locale: str = ""
     time_zone: str = ""
@@ -69,6 +71,12 @@ class Subject:
             return frozenset({"all"})
         return self.grants.get(permission, frozenset())
 
+    def has_shares(self, entity: str) -> bool:
+        """Tell whether anything of an entity may be shared with him: where nothing is, the gate need not look."""
+        if not self.principal_ids:
+            return False
+        return self.shared_entities is None or entity in self.shared_entities
+
     def may(self, permission: str) -> bool:
         """Tell whether the permission is held in any scope; which records it reaches is the gate's to say."""
         return not permission or bool(self.scopes(permission))
@@ -81,7 +89,10 @@ _RIGHTS_SQL = """
         SELECT t.id FROM core_team t, me WHERE t.head_id = me.id
         UNION SELECT t.id FROM core_team t JOIN below b ON t.parent_id = b.id
     ),
-    my_roles AS (SELECT r.id, r.name FROM core_role r JOIN core_user_role ur ON ur.role_id = r.id, me WHERE ur.user_id = me.id)
+    my_roles AS (SELECT r.id, r.name FROM core_role r JOIN core_user_role ur ON ur.role_id = r.id, me WHERE ur.user_id = me.id),
+    my_principals AS (SELECT p.id FROM core_principal p, me WHERE (p.kind = 'user' AND p.ref_id = me.id)
+        OR (p.kind = 'team' AND (p.ref_id = me.team_id OR p.ref_id IN (SELECT id FROM below)))
+        OR (p.kind = 'role' AND p.ref_id IN (SELECT id FROM my_roles)))
     SELECT me.id, me.name, me.email, me.status, me.team_id, me.locale, me.time_zone, me.theme, me.photo,
         ARRAY(SELECT id FROM below) AS headed,
         ARRAY(SELECT id FROM my_roles) AS role_ids,
@@ -89,9 +100,8 @@ _RIGHTS_SQL = """
         (SELECT jsonb_object_agg(permission, scopes) FROM (
             SELECT g.permission, jsonb_agg(DISTINCT g.scope) AS scopes
             FROM core_role_grant g JOIN my_roles r ON r.id = g.role_id GROUP BY g.permission) x) AS grants,
-        ARRAY(SELECT p.id FROM core_principal p WHERE (p.kind = 'user' AND p.ref_id = me.id)
-            OR (p.kind = 'team' AND (p.ref_id = me.team_id OR p.ref_id IN (SELECT id FROM below)))
-            OR (p.kind = 'role' AND p.ref_id IN (SELECT id FROM my_roles))) AS principals,
+        ARRAY(SELECT id FROM my_principals) AS principals,
+        ARRAY(SELECT DISTINCT g.entity FROM core_grant g WHERE g.principal_id IN (SELECT id FROM my_principals)) AS shared,
         (SELECT epoch FROM core_rights_epoch WHERE id = 1) AS epoch,
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
@@ -213,6 +223,7 @@ def _subject(row: Any) -> Subject:
         role_ids=frozenset(row.role_ids),
         roles=frozenset(row.roles),
         principal_ids=frozenset(row.principals),
+        shared_entities=frozenset(row.shared),
         grants={name: frozenset(scopes) for name, scopes in (row.grants or {}).items()},
         locale=row.locale,
         time_zone=row.time_zone,

@@ -80,7 +80,9 @@ def test_who_signs_up_confirms_his_address_and_waits_for_approval(
     assert [role.name for role in people.by_email(db, "new@example.com").roles] == ["user"]
 
 
-def test_with_open_sign_up_a_confirmed_account_is_active(testapp: Any, db: Any, factories: Any, outbox: Any, policy: Any) -> None:
+def test_with_open_sign_up_a_confirmed_account_is_active(
+    testapp: Any, db: Any, factories: Any, outbox: Any, policy: Any
+) -> None:
     factories.user("administrator")
     policy(company.OPEN)
 
@@ -112,7 +114,7 @@ def test_signing_up_with_a_known_address_looks_the_same_and_tells_its_owner(
     fresh = sign_up(testapp, "fresh@example.com")
     taken = sign_up(testapp, "known@example.com")
 
-    assert fresh.text.replace("fresh@", "known@") .count("known@example.com") == taken.text.count("known@example.com")
+    assert fresh.text.replace("fresh@", "known@").count("known@example.com") == taken.text.count("known@example.com")
     assert fresh.status_int == taken.status_int == 200
     assert "already" in outbox.to("known@example.com")[0].text
     assert "/token/" not in outbox.to("known@example.com")[0].text
@@ -236,7 +238,9 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_bound_to_the_host(testapp: An
     assert "Domain" not in cookie
 
 
-def test_sessions_end_when_idle_and_at_last_in_any_case(testapp: Any, factories: Any, clock: Any, login_as: Any) -> None:
+def test_sessions_end_when_idle_and_at_last_in_any_case(
+    testapp: Any, factories: Any, clock: Any, login_as: Any
+) -> None:
     user = make(factories)
     login_as(user)
     for _hours in range(5):
@@ -290,7 +294,11 @@ def test_strangers_cannot_lock_a_person_out(testapp: Any, db: Any, factories: An
     def outcome(address: str) -> int:
         return testapp.post(
             "/sign-in",
-            {"email": user.email, "password": GOOD, "csrf_token": testapp.get("/sign-in").forms["form"]["csrf_token"].value},
+            {
+                "email": user.email,
+                "password": GOOD,
+                "csrf_token": testapp.get("/sign-in").forms["form"]["csrf_token"].value,
+            },
             extra_environ={"REMOTE_ADDR": address},
             expect_errors=True,
         ).status_int
@@ -348,7 +356,9 @@ def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(
     assert "changed" in outbox.to(user.email)[-1].text
 
 
-def test_a_link_of_a_forgotten_password_grows_old(testapp: Any, factories: Any, outbox: Any, jobs: Any, clock: Any) -> None:
+def test_a_link_of_a_forgotten_password_grows_old(
+    testapp: Any, factories: Any, outbox: Any, jobs: Any, clock: Any
+) -> None:
     user = make(factories)
     forgot(testapp, user.email)
     jobs.run_all()
@@ -537,7 +547,7 @@ def test_a_profile_is_saved_and_only_what_the_form_has(testapp: Any, db: Any, lo
     user = login_as("manager", password_hash=passwords.hash_password(GOOD))
     before = {c.name: getattr(user, c.name) for c in User.__table__.columns}
     token = testapp.get("/profile").forms["form"]["csrf_token"].value
-    everything = {name: "1" for name in before} | {"roles": "1", "role": "administrator", "is_admin": "1"}
+    everything = dict.fromkeys(before, "1") | {"roles": "1", "role": "administrator", "is_admin": "1"}
 
     testapp.post(
         "/profile",

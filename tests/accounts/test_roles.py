@@ -31,7 +31,11 @@ NAMES = "names"
 TABLE: list[tuple[str, str, tuple[str, ...]]] = [
     ("accounts: view", p.USERS_VIEW, ("all", "all", "all", NAMES, NAMES, "all", "all", "own")),
     ("accounts: create, invite", p.USERS_INVITE, ("all", "", "", "", "", "all", "role_user", "")),
-    ("accounts: edit profile", p.USERS_EDIT, ("all", "own", "own", "own", "own", "not_administrators", "role_user", "own")),
+    (
+        "accounts: edit profile",
+        p.USERS_EDIT,
+        ("all", "own", "own", "own", "own", "not_administrators", "role_user", "own"),
+    ),
     ("accounts: approve sign-up", p.USERS_APPROVE, ("all", "", "", "", "", "all", "all", "")),
     ("accounts: disable access", p.USERS_DISABLE, ("all", "", "", "", "", "not_administrators", "role_user", "")),
     ("accounts: delete", p.USERS_DELETE, ("all", "", "", "", "", "", "", "")),
@@ -120,7 +124,9 @@ def test_everybody_edits_his_own_profile(db: Any, factories: Any, actor: str) ->
     assert may_reach(db, factories.subject(user), p.USERS_EDIT, user)
 
 
-@pytest.mark.parametrize(("actor", "grants"), [(A, set(ROLES)), (T, {O, U}), (O, {U}), (D, set()), (H, set()), (U, set())])
+@pytest.mark.parametrize(
+    ("actor", "grants"), [(A, set(ROLES)), (T, {O, U}), (O, {U}), (D, set()), (H, set()), (U, set())]
+)
 def test_who_may_hand_out_which_roles(db: Any, factories: Any, plugins: Any, actor: str, grants: set[str]) -> None:
     subject = factories.subject(factories.user(actor))
 
@@ -290,7 +296,7 @@ def test_scopes_contain_one_another() -> None:
     assert scope_covers({"team"}, "shared")
     assert not scope_covers({"own"}, "shared")
     assert not scope_covers({"role_user"}, "all")
-    assert POWERS <= {permission.name for permission in p.PERMISSIONS}
+    assert {permission.name for permission in p.PERMISSIONS} >= POWERS
 
 
 def _role(db: Any, name: str) -> Role:
