@@ -2,7 +2,8 @@
 
 A theme is a distribution with an entry point in the group `crm.themes` whose value is a module with
 `THEME = ThemeInfo(...)`. What stands in its folder `templates/<package>/` or `static_over/<package>/`
-replaces the file of the same name of that package; what it lacks comes from its base theme, then from the package. Its folder `static/` is its own.
+replaces the file of the same name of that package; what it lacks comes from its base theme, then from the
+package. Its folder `static/` is its own.
 """
 
 from __future__ import annotations

@@ -451,8 +451,8 @@ class FieldView:
     """A field of a card or form.
 
     Several entries (`phones`, `emails`, `messengers`, `addresses`) are posted as `<name>-<n>-value`, `-type`, and
-    `-main`, `-off` when ticked, with the mark `<name>-end`; `choices`, `tags`, `records` as the same name several times and the
-    mark; `bool` as `1` or nothing and the mark; `money` as `<name>` and, with several currencies, `<name>-currency`.
+    `-main`, `-off` when ticked, with the mark `<name>-end`; `choices`, `tags`, `records` as the same name several
+    times and the mark; `bool` as `1` or nothing and the mark; `money` as `<name>` and, with several currencies, `<name>-currency`.
     """
 
     name: str
