@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from crm_core.db import mark_gated
+from crm_core.db import UNGATED, mark_gated
 from crm_core.i18n import _
 from crm_core.models.accounts import ACTIVE, Principal, Role, Team, User
 from crm_core.models.records import Grant
@@ -93,10 +93,13 @@ class Gate:
         wide = bool(scopes & {"own", "shared", "team"})
         if wide and self.subject.user_id is not None:
             found.append(Branch("own", model.owner_id == self.subject.user_id, _("is responsible")))
-        if "team" in scopes:
-            for team in sorted(self.subject.team_ids):
-                found.append(Branch(f"team:{team}", model.team_id == team, _("is of department ${team}"), {"team": team}))
-        if scopes & {"shared", "team"} and verb in SHARED_VERBS and self.subject.principal_ids:
+        if "team" in scopes and self.subject.team_ids:
+            # One branch for all departments: the planner knows how many rows each has, and either walks the order
+            # of the list past other departments' rows or sorts these few.
+            teams = sorted(self.subject.team_ids)
+            criterion = model.team_id == teams[0] if len(teams) == 1 else model.team_id.in_(teams)
+            found.append(Branch("team", criterion, _("is of department ${team}")))
+        if scopes & {"shared", "team"} and verb in SHARED_VERBS and self.subject.has_shares(entity.name):
             shares = (
                 sa.select(Grant.record_id)
                 .where(Grant.entity == entity.name)
@@ -233,16 +236,16 @@ class Gate:
         if row is None:
             return []
         roles = self._roles_with(f"{entity.permission_prefix}:{verb}")
-        names = self._team_names([b.values["team"] for b in branches if "team" in b.values])
+        holding = [branch for branch, holds in zip(branches, row, strict=True) if holds]
+        team = self._team_name(model, record_id) if any(branch.kind == "team" for branch in holding) else ""
         return [
             Reason(
                 branch.kind,
                 branch.sentence,
-                {"team": names.get(branch.values["team"], "")} if "team" in branch.values else {},
+                {"team": team} if branch.kind == "team" else {},
                 tuple(name for name, scopes in roles.items() if _gives(branch.kind, scopes)),
             )
-            for branch, holds in zip(branches, row, strict=True)
-            if holds
+            for branch in holding
         ]
 
     def who(self, what: str | type | Entity, record_id: int) -> list[Viewer]:
@@ -271,10 +274,12 @@ class Gate:
             result.setdefault(title, set()).add(scope)
         return result
 
-    def _team_names(self, ids: Sequence[int]) -> dict[int, str]:
-        if not ids:
-            return {}
-        return {row[0]: row[1] for row in self.session.execute(sa.select(Team.id, Team.name).where(Team.id.in_(ids)))}
+    def _team_name(self, model: Any, record_id: int) -> str:
+        statement = sa.select(Team.name).where(
+            Team.id == sa.select(model.team_id).where(model.id == record_id).scalar_subquery()
+        )
+        options = {UNGATED: "the record was found through the gate a moment ago"}
+        return self.session.scalar(statement, execution_options=options) or ""
 
 
 def _gives(kind: str, scopes: set[str]) -> bool:
@@ -282,7 +287,7 @@ def _gives(kind: str, scopes: set[str]) -> bool:
         return "all" in scopes
     if kind == "own":
         return bool(scopes & {"own", "shared", "team"})
-    if kind.startswith("team:"):
+    if kind == "team":
         return "team" in scopes
     if kind == "shared":
         return bool(scopes & {"shared", "team"})
@@ -293,7 +298,7 @@ def _disjoint(branches: list[Branch]) -> list[Branch]:
     # Disjoint branches need no de-duplication, so that a page of n rows needs n+1 rows of each and no more.
     result: list[Branch] = []
     for index, branch in enumerate(branches):
-        before = [b.criterion for b in branches[:index] if not (b.kind.startswith("team:") and branch.kind.startswith("team:"))]
+        before = [earlier.criterion for earlier in branches[:index]]
         criterion = sa.and_(branch.criterion, *(one.is_not(sa.true()) for one in before)) if before else branch.criterion
         result.append(Branch(branch.kind, criterion, branch.sentence, branch.values))
     return result

@@ -24,8 +24,8 @@ from crm_core.db import to_json
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.records.fields import all_fields
-from crm_core.records.gate import NEVER, Branch, Gate
-from crm_core.records.searching import match_criterion
+from crm_core.records.gate import NEVER, Gate
+from crm_core.records.searching import match_criterion, owner_of
 from crm_core.specs import Entity
 
 PAGE = 50
@@ -333,7 +333,7 @@ class Listing:
         for branch in self.gate.branches(self.entity, verb):
             criteria = [alive, branch.criterion, *plan.criteria]
             if query.search:
-                criteria.append(match_criterion(self.gate, self.entity, query.search, _owner_of(branch, self.gate)))
+                criteria.append(match_criterion(self.gate, self.entity, query.search, owner_of(self.gate, branch.kind)))
             result.append(criteria)
         return result
 
@@ -399,14 +399,6 @@ class Listing:
 def _limited(statement: Any) -> Any:
     # An ordered, limited select inside a union needs parentheses, which a subquery gives.
     return sa.select(statement.subquery())
-
-
-def _owner_of(branch: Branch, gate: Gate) -> tuple[str, int] | None:
-    if branch.kind == "own" and gate.subject.user_id is not None:
-        return "owner_id", gate.subject.user_id
-    if branch.kind.startswith("team:"):
-        return "team_id", int(branch.values["team"])
-    return None
 
 
 def _order(sort: Any, record_id: Any, descending: bool, nullable: bool) -> list[Any]:

@@ -7,7 +7,7 @@ the right one; telephone numbers are found by any run of their digits.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,28 +84,42 @@ def variants(text: str) -> list[list[str]]:
 
 
 def match_criterion(
-    gate: Gate, entity: Entity, text: str, owner: tuple[str, int] | None = None
+    gate: Gate, entity: Entity, text: str, owner: tuple[str, Sequence[int]] | None = None
 ) -> ColumnElement[bool]:
     """Return the criterion "the record is found by this text"; `owner` narrows it to a branch of the gate."""
     model: Any = entity.model
-    readings = []
-    for reading in variants(text):
-        long = [word for word in reading if len(word) >= SHORT]
-        short = [word for word in reading if len(word) < SHORT]
-        parts: list[ColumnElement[bool]] = []
-        if long:
-            found = sa.select(SearchText.record_id).where(SearchText.entity == entity.name, *(_like(w) for w in long))
-            if owner is not None:
-                found = found.where(getattr(SearchText, owner[0]) == owner[1])
-            parts.append(model.id.in_(found))
-        parts.extend(getattr(model, entity.sort).startswith(word, autoescape=True) for word in short)
-        if parts:
-            readings.append(sa.and_(*parts))
-    return sa.or_(*readings) if readings else sa.true()
+    readings = variants(text)
+    if not any(readings):
+        return sa.true()
+    if all(len(word) < SHORT for reading in readings for word in reading):
+        # Too short for trigrams: the beginning of the name, by the index of the default order.
+        short = [getattr(model, entity.sort).startswith(" ".join(reading), autoescape=True) for reading in readings]
+        return sa.or_(*short)
+    # All readings in one subquery: as an OR of several, none of them could become a join.
+    either = [sa.and_(*(_like(word) for word in reading)) for reading in readings if reading]
+    found = sa.select(SearchText.record_id).where(SearchText.entity == entity.name, sa.or_(*either))
+    if owner is not None:
+        found = found.where(_is_one_of(getattr(SearchText, owner[0]), owner[1]))
+    inside: ColumnElement[bool] = model.id.in_(found)
+    return inside
+
+
+def _is_one_of(column: Any, values: Sequence[int]) -> ColumnElement[bool]:
+    only: ColumnElement[bool] = column == values[0] if len(values) == 1 else column.in_(values)
+    return only
 
 
 def _like(word: str) -> ColumnElement[bool]:
     return SearchText.text.contains(word, autoescape=True)
+
+
+def owner_of(gate: Gate, branch: str) -> tuple[str, Sequence[int]] | None:
+    """Return the column of `core_search` that a branch of the gate narrows, with its values."""
+    if branch == "own" and gate.subject.user_id is not None:
+        return "owner_id", [gate.subject.user_id]
+    if branch == "team":
+        return "team_id", sorted(gate.subject.team_ids)
+    return None
 
 
 def find(gate: Gate, text: str, *, entities: Iterable[str] = (), limit: int = 8) -> list[Found]:
@@ -132,11 +146,7 @@ def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
     alive = gate.alive(entity)
     parts = []
     for branch in gate.branches(entity):
-        owner = None
-        if branch.kind == "own" and gate.subject.user_id is not None:
-            owner = ("owner_id", gate.subject.user_id)
-        elif branch.kind.startswith("team:"):
-            owner = ("team_id", int(branch.values["team"]))
+        owner = owner_of(gate, branch.kind)
         parts.append(
             sa.select(model.id, label.label("label"), *hints)
             .where(alive, branch.criterion, match_criterion(gate, entity, text, owner))
