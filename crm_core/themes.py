@@ -206,7 +206,7 @@ def add_globals(event: BeforeRender) -> None:
     )
     event["shell"] = shell
     # Only whoever puts the answer into a page that stays may take the words that wait for the next page.
-    event["toasts"] = getattr(request, "toasts", ()) if partial and "HX-Toasts" in request.headers else ()
+    event["toasts"] = request.take_toasts() if partial and "HX-Toasts" in request.headers else ()
     event["partial"] = partial
     event["look"] = look_of(request)
     event["asset"] = request.asset

@@ -452,7 +452,8 @@ class FieldView:
 
     Several entries (`phones`, `emails`, `messengers`, `addresses`) are posted as `<name>-<n>-value`, `-type`, and
     `-main`, `-off` when ticked, with the mark `<name>-end`; `choices`, `tags`, `records` as the same name several
-    times and the mark; `bool` as `1` or nothing and the mark; `money` as `<name>` and, with several currencies, `<name>-currency`.
+    times and the mark; `bool` as `1` or nothing and the mark; `money` as `<name>` and, with several currencies,
+    `<name>-currency`.
     """
 
     name: str
