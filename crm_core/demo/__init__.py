@@ -1,7 +1,7 @@
 """The demo company: an invented firm with people, clients and a year behind it, on this machine only.
 
-`fill` makes the core's part (accounts, departments, roles, settings); a plugin adds its own by a module `<package>.demo`
-with a function `fill(context)`. All dates are relative to today, all choices come from a fixed seed.
+`fill` makes the core's part (accounts, departments, roles, settings); a plugin adds its own by a module
+`<package>.demo` with a function `fill(context)`. All dates are relative to today, all choices come from a fixed seed.
 """
 
 from __future__ import annotations

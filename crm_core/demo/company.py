@@ -53,7 +53,8 @@ class DemoAccount:
 
 ACCOUNTS = (
     DemoAccount(
-        "admin", "Сергей Ветров", permissions.ADMINISTRATOR, "administrator", "Офис", "Системный администратор", came=440
+        "admin", "Сергей Ветров", permissions.ADMINISTRATOR, "administrator", "Офис", "Системный администратор",
+        came=440,
     ),
     DemoAccount("director", "Елена Соколовская", permissions.DIRECTOR, "director", "Дирекция", "Директор"),
     DemoAccount("head", "Андрей Лазарев", permissions.HEAD, "head of sales", "Продажи", "Руководитель отдела продаж"),
@@ -127,7 +128,9 @@ def fill_company(context: DemoContext) -> None:
                        record_id=number)  # fmt: skip
         context.insert("core_user_role", [_role(context, one, roles)], at=came, by=by, kind="rights",
                        entity="core.user", record_id=number)  # fmt: skip
-    heads = [{"id": context.departments[name], "head_id": context.people[head]} for name, _a, head in DEPARTMENTS if head]
+    heads = [
+        {"id": context.departments[name], "head_id": context.people[head]} for name, _above, head in DEPARTMENTS if head
+    ]
     context.update("core_team", heads, at=context.at(430, 12), by=admin, entity="core.team")
     left = context.people["left"]
     context.update("core_user", [{"id": left, "status": DISABLED}], at=context.at(12, 18), by=admin,

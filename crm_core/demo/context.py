@@ -34,11 +34,14 @@ DECLARE
     operation bigint;
 BEGIN
     FOR step IN SELECT * FROM demo_step ORDER BY at, n LOOP
-        INSERT INTO core_operation (at, user_id, kind, source, entity, record_id, note, detail, state, address)
-        VALUES (step.at, step.actor, step.kind, step.source, step.entity, step.record_id, step.note, '{}', 'done', '')
-        RETURNING id INTO operation;
-        PERFORM set_config('crm.operation', operation::text, true), set_config('crm.at', step.at::text, true),
-            set_config('crm.actor', coalesce(step.actor::text, ''), true);
+        IF NOT step.joined THEN
+            INSERT INTO core_operation (at, user_id, kind, source, entity, record_id, note, detail, state, address)
+            VALUES (step.at, step.actor, step.kind, step.source, step.entity, step.record_id, step.note, '{}', 'done',
+                '')
+            RETURNING id INTO operation;
+            PERFORM set_config('crm.operation', operation::text, true), set_config('crm.at', step.at::text, true),
+                set_config('crm.actor', coalesce(step.actor::text, ''), true);
+        END IF;
         IF step.change THEN
             EXECUTE format('UPDATE %I t SET (%s) = (SELECT %s FROM jsonb_populate_record(NULL::%I, r.row)) '
                 'FROM demo_row r WHERE r.step = $1 AND t.id = (r.row ->> ''id'')::bigint',
@@ -63,6 +66,7 @@ class _Step:
     note: str
     table: str
     change: bool
+    joined: bool
     rows: Sequence[Mapping[str, Any]]
 
 
@@ -73,7 +77,7 @@ class DemoContext:
     session: Session
     plugins: Plugins
     now: dt.datetime = field(default_factory=clock.now)
-    random: random.Random = field(default_factory=lambda: random.Random(20))  # noqa: S311  must be the same each time
+    random: random.Random = field(default_factory=lambda: random.Random(20))
     people: dict[str, int] = field(default_factory=dict)
     """Account by the part of its address before `@`."""
     departments: dict[str, int] = field(default_factory=dict)
@@ -108,11 +112,18 @@ class DemoContext:
         statement = sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
         return list(self.session.scalars(statement, {"table": table, "count": count}))
 
-    def insert(self, table: str, rows: Sequence[Mapping[str, Any]], *, at: dt.datetime, by: int | None, **step: Any) -> None:
-        """Write rows down that somebody made at an instant: one operation; all rows have the same columns."""
+    def insert(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, at: dt.datetime, by: int | None, **step: Any
+    ) -> None:
+        """Write rows down that somebody made at an instant: one operation; all rows have the same columns.
+
+        `joined=True` adds them to the operation written down just before, at the same instant.
+        """
         self._add(table, rows, at, by, change=False, **{"kind": "create", **step})
 
-    def update(self, table: str, rows: Sequence[Mapping[str, Any]], *, at: dt.datetime, by: int | None, **step: Any) -> None:
+    def update(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, at: dt.datetime, by: int | None, **step: Any
+    ) -> None:
         """Write down that somebody changed rows, each given by its `id` and the columns that change."""
         self._add(table, rows, at, by, change=True, **{"kind": "edit", **step})
 
@@ -133,9 +144,10 @@ class DemoContext:
         entity: str | None = None,
         record_id: int | None = None,
         note: str = "",
+        joined: bool = False,
     ) -> None:
         if rows:
-            self._steps.append(_Step(at, by, kind, source, entity, record_id, note, table, change, rows))
+            self._steps.append(_Step(at, by, kind, source, entity, record_id, note, table, change, joined, rows))
 
     def play(self) -> None:
         """Write everything in the order of its dates, then what search needs."""
@@ -148,8 +160,9 @@ class DemoContext:
         run(sa.text("CREATE TEMP TABLE demo_row (step int, n int, row jsonb) ON COMMIT DROP"))
         run(
             sa.text(
-                "CREATE TEMP TABLE demo_step (n int, at timestamptz, actor bigint, kind text, source text, entity text, "
-                "record_id bigint, note text, target text, change boolean, columns text) ON COMMIT DROP"
+                "CREATE TEMP TABLE demo_step (n int, at timestamptz, actor bigint, kind text, source text, "
+                "entity text, record_id bigint, note text, target text, change boolean, joined boolean, columns text) "
+                "ON COMMIT DROP"
             )
         )
         cursor: Any = self.session.connection().connection.cursor()
@@ -164,11 +177,14 @@ class DemoContext:
                     raise ValueError(f"columns of {step.table}: {columns}")
                 copy.write_row(
                     (number, step.at, step.by, step.kind, step.source, step.entity, step.record_id, step.note,
-                     step.table, step.change, ", ".join(f'"{name}"' for name in columns))
+                     step.table, step.change, step.joined, ", ".join(f'"{name}"' for name in columns))
                 )  # fmt: skip
         run(sa.text("CREATE INDEX ON demo_row (step)"))
         run(sa.text("ANALYZE demo_row"))
+        # Nothing is known yet of tables that are being filled, and a scan of them for each step would take minutes.
+        cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(_PLAY)
+        cursor.execute("SET LOCAL enable_seqscan = on")
         indexed, self._indexed = self._indexed, []
         for entity, rows in indexed:
             index.refresh(self.session, entity, rows, fresh=True)
