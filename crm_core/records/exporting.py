@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import xlsxwriter
 
 from crm_core.forms import MULTI, FieldInfo
+from crm_core.i18n import _
 from crm_core.models.records import Tag
 from crm_core.records import cleaning
 from crm_core.records.gate import Gate, user_names
@@ -24,6 +25,10 @@ from crm_core.records.listing import Listing, ListQuery
 from crm_core.specs import Entity
 
 FORMATS = ("csv", "xlsx")
+
+#: What stands above the columns that a file of rejected rows has beside its own: the row's number and the reason.
+REPORT_TITLES = (_("Row of the file"), _("Why it was rejected"))
+REMARK_TITLE, RECORD_TITLE = _("What was mended or left out"), _("Record")
 BATCH = 1000
 
 Translate = Callable[[Any], str]
@@ -142,13 +147,15 @@ def write_xlsx(path: Path, headers: Sequence[str], cells: Iterable[Sequence[Any]
     return count
 
 
-def rejected_csv(headers: Sequence[str], found: Iterable[tuple[int, Sequence[str], str]]) -> bytes:
+def rejected_csv(
+    headers: Sequence[str], found: Iterable[tuple[int, Sequence[str], str]], titles: Sequence[str] = ("#", "?")
+) -> bytes:
     """Return rejected rows of an import as a file to mend and feed in again: the columns as they were, then the reason."""
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=";")
-    writer.writerow([*headers, "#", "?"])
+    writer.writerow([*headers, *titles])
     for number, cells, reason in found:
         # The cells go out defused like every export; the reader of imports takes the apostrophes off again.
         padded = [*cells, *[""] * (len(headers) - len(cells))]
-        writer.writerow([*(_plain(cell) for cell in padded), number, reason])
+        writer.writerow([*(_plain(cell) for cell in padded), number, _plain(reason)])
     return b"\xef\xbb\xbf" + stream.getvalue().encode()

@@ -16,7 +16,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from crm_core import clock
 from crm_core.db import GuardedSession
-from crm_core.models.log import DONE, RUNNING, Operation
+from crm_core.models.log import DONE, RUNNING, STOPPED, Operation
 from crm_core.security.subject import Subject
 
 _PLAN = "crm.operation.plan"
@@ -162,4 +162,4 @@ def _forget_rolled_back(session: Session, previous: SessionTransaction) -> None:
         session.info.pop(_CURRENT, None)
 
 
-__all__ = ["DONE", "RUNNING", "Plan", "about", "begin", "current", "describe", "ensure", "finish", "resume"]
+__all__ = ["DONE", "RUNNING", "STOPPED", "Plan", "about", "begin", "current", "describe", "ensure", "finish", "resume"]

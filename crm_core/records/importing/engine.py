@@ -44,6 +44,10 @@ IMPORTED_KINDS = frozenset(
     "text longtext number money date datetime choice bool user phones emails messengers tags inn".split()
 )
 
+#: Kinds of fields that several columns may fill: «Телефон 1», «Телефон 2».
+SEVERAL = frozenset(("phones", "emails"))
+_GUESSED_KINDS = {"phones": "phone", "emails": "email"}
+
 Counts = dict[str, int]
 OUTCOMES = ("created", "updated", "unchanged", "rejected")
 
@@ -95,6 +99,8 @@ class Planned:
     outcome: str = ""
     record_id: int | None = None
     linked: dict[str, int] = field(default_factory=dict)
+    draft: dict[str, Any] | None = None
+    """The row that would be made, where an import is only tried."""
 
     def refuse(self, name: str, problem: Problem) -> None:
         """Note why the row cannot be taken."""
@@ -145,7 +151,8 @@ def guess(gate: Gate, entity: Entity, table: Table, translate: Callable[[str, An
             titles = [f"{title} {of}" for title in titles for of in whose] + (whose if is_label else []) + list(info.aliases)
         else:
             titles += list(info.aliases)
-        fields.append(GuessField(name, tuple(dict.fromkeys(titles)), info.kind))
+        kind = _GUESSED_KINDS.get(info.kind, info.kind)
+        fields.append(GuessField(name, tuple(dict.fromkeys(titles)), kind, multiple=info.kind in SEVERAL))
     guessed = guess_mapping(table.headers, fields, [row.cells for row in table.sample(50)])
     return {column: one.field for column, one in guessed.items()}
 
@@ -168,6 +175,11 @@ class Importer:
         self._choices: dict[str, dict[str, str]] = {}
         self._shown: dict[str, str] = {}
         self._users: dict[str, int] | None = None
+        # What an import that is only tried remembers of the rows before.
+        self._seen: dict[tuple[str, Any], Planned] = {}
+        self._drafts: dict[int, dict[str, Any]] = {}
+        self._new_tags: dict[str, int] = {}
+        self._blank: dict[str, Any] | None = None
 
     def using(self, gate: Gate) -> Importer:
         """Go on in another transaction."""
@@ -194,6 +206,61 @@ class Importer:
             if one.problems:
                 one.outcome = "rejected"
         return planned
+
+    # -- trying ----------------------------------------------------------------------------------------------------
+
+    def plan(self, rows: Sequence[Row]) -> list[Planned]:
+        """Say what would become of a batch; nothing is written, and the batches before are borne in mind."""
+        planned = [self.clean(row) for row in rows]
+        self._plan_tags(planned)
+        open_rows = [one for one in planned if not one.problems]
+        self._match(open_rows, self._seen)
+        self._read_drafts({one.record_id for one in open_rows if one.record_id is not None})
+        in_batch = {id(one) for one in open_rows}
+        for one in open_rows:
+            if one.problems:
+                continue
+            if one.outcome == "created":
+                one.draft = self._fresh(one.values)
+                continue
+            first: Planned = one.values.pop("__first", one)
+            if first is not one and id(first) in in_batch:
+                self._remark_double(one, first)
+            row = first.draft if first.record_id is None else self._drafts.get(first.record_id)
+            one.outcome = "unchanged"
+            if row is not None and self.options.mode != "skip" and self._lay_over(row, one):
+                one.outcome = "updated"
+        for one in planned:
+            if one.problems:
+                one.outcome = "rejected"
+        return planned
+
+    def _plan_tags(self, planned: Sequence[Planned]) -> None:
+        names = {tag.lower() for one in planned if not one.problems for tag in one.values.get("tags") or ()}
+        ids = tag_ids(self.gate.session, names, make=False) if names else {}
+        for name in names - ids.keys():
+            ids[name] = self._new_tags.setdefault(name, -1 - len(self._new_tags))
+        self._put_tags(planned, ids)
+
+    def _read_drafts(self, ids: set[int]) -> None:
+        wanted = sorted(ids - self._drafts.keys())
+        if not wanted:
+            return
+        table = self.model.__table__
+        options = {UNGATED: "the ids came through the gate"}
+        for found in self.gate.session.execute(sa.select(table).where(table.c.id.in_(wanted)), execution_options=options):
+            self._drafts[found.id] = dict(found._mapping)
+
+    def _fresh(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        table = self.model.__table__
+        if self._blank is None:
+            self._blank = {**dict.fromkeys(table.c.keys()), **_defaults(table), "tags": []}
+        row = {**self._blank, **{name: value for name, value in values.items() if name in table.c}}
+        row["extra"] = {name: value for name, value in values.items() if name.startswith("cf_")}
+        row["owner_id"] = row["owner_id"] or self.options.owner_id or self.gate.subject.user_id
+        if self.entity.prepare is not None:
+            row.update(self.entity.prepare(row))
+        return row
 
     # -- cleaning --------------------------------------------------------------------------------------------------
 
@@ -346,11 +413,17 @@ class Importer:
             return Cleaned(
                 None, False, Problem("user", _("Nobody here is called “${value}”", mapping={"value": text[:80]})), text
             )
+        if found != self.gate.subject.user_id and not self.gate.may(self.entity, "assign"):
+            return Cleaned(
+                None, False, Problem("assign", _("Your role may not make somebody else responsible.")), text
+            )
         return Cleaned(found)
 
     def _resolve_tags(self, planned: Sequence[Planned]) -> None:
         names = {tag for one in planned if not one.problems for tag in one.values.get("tags") or ()}
-        ids = tag_ids(self.gate.session, names) if names else {}
+        self._put_tags(planned, tag_ids(self.gate.session, names) if names else {})
+
+    def _put_tags(self, planned: Sequence[Planned], ids: Mapping[str, int]) -> None:
         for one in planned:
             if "tags" in one.values or self.options.tags:
                 given = {ids[tag.lower()] for tag in one.values.get("tags") or () if tag.lower() in ids}
@@ -369,12 +442,12 @@ class Importer:
         ]
         return sorted(rules, key=lambda rule: -rule.weight)
 
-    def _match(self, rows: list[Planned]) -> None:
+    def _match(self, rows: list[Planned], seen: dict[tuple[str, Any], Planned] | None = None) -> None:
         """Find each row's record, in the database or among the rows before it; set the outcome `matched` or `created`."""
         found = self._stored(rows)
         ids = {number for numbers in found.values() for number in numbers}
         editable = self.gate.visible_ids(self.entity, ids, "edit") if ids else set()
-        seen: dict[tuple[str, Any], Planned] = {}
+        seen = {} if seen is None else seen
         hidden = self._owners(ids - editable)
         for one in rows:
             keys = self._keys(one)
@@ -551,7 +624,9 @@ class Importer:
             {"rows": to_json([{name: row[name] for name in ("id", *columns)} for row in rows])},
         )
         index.refresh(self.gate.session, self.entity, rows)
-        self._tell(self.entity, "changed", [row["id"] for row in rows][: events.BULK])
+        ids = [row["id"] for row in rows]
+        for start in range(0, len(ids), events.BULK):
+            self._tell(self.entity, "changed", ids[start : start + events.BULK])
 
     def _lay_over(self, row: dict[str, Any], one: Planned) -> bool:
         changed = False
@@ -614,7 +689,7 @@ class Importer:
             else:
                 one.remark(link.entity, Problem("link", _("Not linked: there is no such record, and your role may not make one")))
         drafts: dict[int, dict[str, Any]] = {id(values): values for values in missing.values()}
-        made = dict(zip(drafts, self.insert(other, list(drafts.values())), strict=True))
+        made = dict(zip(drafts, self.insert(other, list(drafts.values()), self.options.owner_id), strict=True))
         for one, key in waiting:
             one.linked[link.entity] = made[id(missing[key])]
 
@@ -644,6 +719,9 @@ class Importer:
     def _finish_again(self, one: Planned) -> None:
         first: Planned = one.values.pop("__first")
         one.record_id = first.record_id
+        self._remark_double(one, first)
+
+    def _remark_double(self, one: Planned, first: Planned) -> None:
         one.remark("", Problem("double", _("The same as row ${row} of the file", mapping={"row": first.row.number})))
 
     def _update_again(self, rows: list[Planned]) -> None:
@@ -734,7 +812,7 @@ def remember_mapping(session: Session, entity: Entity, table: Table, options: Op
     )
 
 
-def step(importer: Importer, run: ImportRun, rows: Sequence[Row]) -> Counts:
+def step(importer: Importer, run: ImportRun, rows: Sequence[Row], *, source: str = "job") -> Counts:
     """Take one batch of a run in, within the caller's transaction, with its report, counts and place."""
     session = importer.gate.session
     if run.operation_id is None:
@@ -742,7 +820,7 @@ def step(importer: Importer, run: ImportRun, rows: Sequence[Row]) -> Counts:
             session,
             importer.gate.subject,
             kind="import",
-            source="job",
+            source=source,
             entity=run.entity,
             note=run.file_name,
             detail={"import": run.id},
@@ -758,14 +836,18 @@ def step(importer: Importer, run: ImportRun, rows: Sequence[Row]) -> Counts:
     return run.counts
 
 
-def dry_run(importer: Importer, rows: Iterable[Sequence[Row]]) -> tuple[Counts, list[Planned]]:
-    """Do everything in the caller's transaction, which he then rolls back; return the counts and the rows worth a look."""
+def dry_run(
+    importer: Importer, rows: Iterable[Sequence[Row]], *, progress: Callable[[int], None] | None = None
+) -> tuple[Counts, list[Planned]]:
+    """Say what an import would do, writing nothing; return the counts and the rows worth a look."""
     counts: Counts = {}
     notable: list[Planned] = []
     for batch in rows:
-        planned = importer.run(batch)
+        planned = importer.plan(batch)
         counts = count(counts, planned)
         notable.extend(one for one in planned if one.problems or one.remarks)
+        if progress is not None:
+            progress(counts["rows"])
     return counts, notable
 
 

@@ -29,7 +29,10 @@ from crm_core.records.cleaning import (
     sort_key,
 )
 
-__all__ = ["Guess", "GuessField", "guess_mapping", "header_digest", "is_like"]
+__all__ = ["Guess", "GuessField", "guess_mapping", "header_digest", "is_like", "strip_report_columns"]
+
+REPORT_COLUMNS = frozenset(("row of the file", "why it was rejected", "строка файла", "почему отклонена", "#", "?"))
+"""What our own file of rejected rows has above its last two columns, in both languages; a test compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,18 @@ def _plain(header: str) -> str:
     return re.sub(r"\s*\d+$", "", text) or text
 
 
+def strip_report_columns(headers: Sequence[str]) -> list[str]:
+    """Return the headers without the two columns that our own file of rejected rows adds at the end."""
+    count = len(headers)
+    while count and len(headers) - count < 2 and sort_key(headers[count - 1]).strip() in REPORT_COLUMNS:
+        count -= 1
+    return list(headers[:count])
+
+
 def header_digest(headers: Sequence[str]) -> str:
     """Return the key under which a mapping of these columns is remembered: signs, case and ё make no difference."""
-    joined = "\x1f".join(re.sub(r"[\W_]+", " ", sort_key(header)).strip() for header in headers)
+    kept = strip_report_columns(headers)
+    joined = "\x1f".join(re.sub(r"[\W_]+", " ", sort_key(header)).strip() for header in kept)
     return hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:32]
 
 
@@ -139,6 +151,7 @@ def guess_mapping(
 ) -> dict[int, Guess]:
     """Return the guessed field of each column that has one; a field is given twice only if it allows that."""
     rows = list(itertools.islice(sample_rows, 50))
+    headers = strip_report_columns(headers)
     columns = [[row[index] for row in rows if index < len(row)] for index in range(len(headers))]
     offers: list[tuple[float, int, int, str]] = []
     for index, header in enumerate(headers):
