@@ -103,7 +103,7 @@ def _mail_page(request: Request, refused: Refused | None = None, of: str = "acco
             action="/settings/mail/test",
             submit=_("Send a test letter"),
             errors=test.errors if of == "test" else (),
-            sections=[Section(fields=[test.field("to", _("To"), "email", request.subject.email, required=True)])],
+            sections=[Section(fields=[test.field("to", _("Recipient"), "email", request.subject.email, required=True)])],
         ),
         "results": _test_results(request),
         "mailbox": Action(title=_("Local mailbox"), href="/settings/mailbox", icon="inbox"),
@@ -219,7 +219,7 @@ def mailbox(request: Request) -> dict[str, Any]:
             selectable=False,
             columns=[
                 Column(name="subject", title=_("Subject"), kind="title"),
-                Column(name="recipient", title=_("To"), phone=True),
+                Column(name="recipient", title=_("Recipient"), phone=True),
                 Column(name="at", title=_("Written"), kind="date"),
             ],
             rows=[
@@ -275,8 +275,8 @@ def letter(request: Request) -> dict[str, Any]:
             Crumb(title=_("Local mailbox"), href="/settings/mailbox"),
         ],
         "facts": [
-            KeyValue(title=_("From"), value=found.sender),
-            KeyValue(title=_("To"), value=found.recipient),
+            KeyValue(title=_("Sender"), value=found.sender),
+            KeyValue(title=_("Recipient"), value=found.recipient),
             KeyValue(title=_("Written"), value=request.formats.datetime(found.created_at)),
         ],
         "parts": [] if hidden else _parts(found.text),

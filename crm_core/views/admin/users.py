@@ -133,7 +133,7 @@ def list_users(request: Request) -> dict[str, Any]:
             filters=_chips(request, keep, href, teams),
             selectable=False,
             columns=[
-                Column(name="name", title=_("Name"), kind="person"),
+                Column(name="name", title=_("Full name"), kind="person"),
                 Column(name="email", title=_("E-mail"), kind="email"),
                 Column(name="roles", title=_("Roles"), kind="tags"),
                 Column(name="team", title=_("Department")),
@@ -251,7 +251,7 @@ def _user_page(request: Request, refused: Refused | None = None, of: str = "") -
     pages = []
     if edits:
         fields = [
-            form.field("name", _("Name"), value=user.name, required=True, maxlength=120),
+            form.field("name", _("Full name"), value=user.name, required=True, maxlength=120),
             form.field("job_title", _("Position"), value=user.job_title, maxlength=200),
             form.field("phone", _("Telephone"), "text", user.phone, maxlength=40),
         ]
