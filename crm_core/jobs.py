@@ -47,7 +47,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from crm_core import clock, notify
 from crm_core.db import GuardedSession, changed, make_engine, session_factory
-from crm_core.i18n import _
+from crm_core.i18n import _, localizer_for, translate
 from crm_core.models.settings import SettingValue
 from crm_core.models.work import JobRow, Schedule
 from crm_core.security import secrets
@@ -488,7 +488,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Living:
-    """A worker or schedule that is alive now."""
+    """A process that is alive now; `kind` is `worker`, `lane` (of a worker, for quick work) or `scheduler`."""
 
     kind: str
     name: str
@@ -532,6 +532,7 @@ class Runner:
         plugins: Plugins,
         registry: Any = None,
         queues: Sequence[str] | None = None,
+        kind: str = "worker",
     ) -> None:
         self.engine = engine
         self.factory = factory
@@ -539,7 +540,7 @@ class Runner:
         self.plugins = plugins
         self.registry = registry
         self.queues = list(queues or sorted({"default", *(spec.queue for spec in plugins.jobs.values())}))
-        self.presence = Presence(engine)
+        self.presence = Presence(engine, kind)
         self.current: JobContext | None = None
         self.stopping = threading.Event()
         self._quiet = threading.Event()
@@ -690,9 +691,17 @@ class Runner:
                 key=f"job.failed:{context.name}:{clock.today()}",
                 kind="system",
                 title=_("The job “${name}” failed"),
-                values={"name": row["title"] or context.name},
+                values={"name": self._in_company_language(row["title"]) or context.name},
                 href="/settings/system",
             )
+
+    def _in_company_language(self, title: str) -> str:
+        # It is kept as a plain value, and no reader is known yet.
+        spec = next((spec for spec in self.plugins.jobs.values() if title and spec.title == title), None)
+        if spec is None:
+            return title
+        packages = tuple(one.info.package for one in self.plugins.loaded)
+        return translate(localizer_for(self.settings.get("crm.locale") or "ru", packages=packages), spec.title)
 
     def _write(self, context: JobContext, **values: Any) -> bool:
         statement = (
@@ -921,6 +930,7 @@ def _quick_lane(main: Runner) -> None:
         plugins=main.plugins,
         registry=main.registry,
         queues=[queue for queue in main.queues if queue != LONG],
+        kind="lane",
     )
     quick.stopping = main.stopping
     try:
@@ -1099,7 +1109,7 @@ def run_schedule(session: Session, plugins: Plugins) -> list[int]:
 def run_scheduler(settings: Mapping[str, Any], *, registry: Any = None) -> None:
     """Enqueue what runs by the clock until SIGTERM; any number of these may run."""
     engine, factory, plugins = environment(settings, registry)
-    presence = Presence(engine, "schedule")
+    presence = Presence(engine, "scheduler")
     stopping = threading.Event()
     signals = _Signals(stopping.set)
     try:

@@ -31,7 +31,7 @@ from crm_core import clock, delivery, jobs
 from crm_core.company import Company
 from crm_core.db import changed
 from crm_core.delivery import ACCEPTED, DEFERRED, FAILED, PENDING, UNCERTAIN, Outcome, Sender, Unreachable
-from crm_core.i18n import _
+from crm_core.i18n import _, localizer_for, translate
 from crm_core.jobs import JobContext
 from crm_core.models.work import Delivery, Letter
 from crm_core.settings import LOOPBACK, Smtp
@@ -149,12 +149,19 @@ def send(
     return delivery_id
 
 
-def test_letter(session: Session, to: str, *, user_id: int | None, text: str = "") -> int:  # noqa: PT028
+def test_letter(
+    session: Session,
+    to: str,
+    *,
+    user_id: int | None,
+    text: str = "",  # noqa: PT028
+    subject: str = "",  # noqa: PT028
+) -> int:
     """Enqueue a letter that tries the mail account and return the job's id; its result says what the server answered.
 
     The result has `state` (as of deliveries, or `local`), `code` and `answer`.
     """
-    return jobs.enqueue(session, TEST, user_id=user_id, visible=False, to=check_address(to), text=text)
+    return jobs.enqueue(session, TEST, user_id=user_id, visible=False, to=check_address(to), text=text, subject=subject)
 
 
 # It is no test, whatever its name.
@@ -521,14 +528,15 @@ def _messages(rows: Any) -> Iterator[tuple[int, Message | Outcome]]:
             yield delivery_id, Message(sender, letter.recipient, content, message_id)
 
 
-def try_account(context: JobContext, to: str, text: str = "") -> dict[str, Any]:
+def try_account(context: JobContext, to: str, text: str = "", subject: str = "") -> dict[str, Any]:
     """Send one letter by the account of now and return what the server said."""
+    language = localizer_for(context.settings.get("crm.locale") or "ru", packages=("crm_core",))
     with context.transaction() as session:
         delivery_id = send(
             session,
             to,
-            _("A test letter of your CRM"),
-            text or _("If you read this, letters of your CRM arrive."),
+            subject or translate(language, _("A test letter of your CRM")),
+            text or translate(language, _("If you read this, letters of your CRM arrive.")),
             purpose=TEST,
             step=str(context.job_id),
             user_id=context.user_id,
