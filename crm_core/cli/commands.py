@@ -296,6 +296,72 @@ def user_add(
         click.echo(f"{account.email} may sign in as {', '.join(roles)}.")
 
 
+# Records
+
+
+@crm.command(name="import")
+@place_options
+@click.argument("entity")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would become of the rows; change nothing.")
+@JSON_OPTION
+@click.option("--strict", is_flag=True, help="Reject a row with a wrong value instead of taking it without the value.")
+@click.option(
+    "--mode",
+    type=click.Choice(["both", "create", "update", "skip"]),
+    default="both",
+    help="Make and change records, only make, only change, or leave those that are there.",
+)
+@click.option("--key", "keys", multiple=True, help="What a record is found again by: phone, email, inn, name.")
+@click.option("--user", "email", metavar="EMAIL", help="On whose behalf; otherwise the first administrator.")
+@click.option("--encoding", help="The encoding, where the guess is wrong.")
+@click.option("--delimiter", help="The sign between cells, where the guess is wrong.")
+@click.option("--sheet", help="The sheet of a workbook; otherwise the first one with a table.")
+@click.option("--header-row", type=click.IntRange(0), help="The row of the headers; 0: there are none.")
+@click.pass_context
+def import_(
+    context: click.Context,
+    entity: str,
+    file: Path,
+    dry_run: bool,
+    as_json: bool,
+    strict: bool,
+    mode: str,
+    keys: tuple[str, ...],
+    email: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    **given: Any,
+) -> None:
+    """Take the table in FILE in as records of ENTITY, such as clients.person; rejected rows go to FILE.rejected.csv.
+
+    Cells are cleaned, records found again by phone, e-mail or number are changed instead of made a second time, and the
+    import can be looked at and taken back in the browser. The exit code is 2 when the file cannot be read.
+    """
+    from crm_core.cli.importing import run_command
+    from crm_core.cli.logs import configure_logging
+
+    reading = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet, "header_row": header_row}
+    settings = installation_of(context, **given)
+    configure_logging(settings.log_level)
+    with Installation.of(settings).running() as installation:
+        code = run_command(
+            installation,
+            file,
+            entity,
+            as_json=as_json,
+            email=email,
+            mode=mode,
+            keys=keys,
+            lenient=not strict,
+            dry=dry_run,
+            reading={name: value for name, value in reading.items() if value is not None},
+        )
+    sys.exit(code)
+
+
 # The change log
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
+from crm_core.cli.installation import Installation, check_database, make_sessions, require_current
 from crm_core.files import Store, store
-from crm_core.models import ImportReject, ImportRun, Role, User, UserRole
+from crm_core.models import ImportRun, Role, User, UserRole
 from crm_core.models.accounts import ACTIVE
 from crm_core.plugins import Plugins
 from crm_core.records import operations
 from crm_core.records.gate import Gate
 from crm_core.records.importing import engine, report
-from crm_core.records.importing.readers import open_table
-from crm_core.records.work import in_languages, speaker
+from crm_core.records.importing.readers import TableError, open_table
+from crm_core.records.saving import NotAllowed
+from crm_core.records.work import files_of, in_languages, speaker
 from crm_core.security.permissions import ADMINISTRATOR
 from crm_core.security.subject import Subject, load_subject
 from crm_core.specs import Entity
@@ -27,7 +33,8 @@ from crm_core.specs import Entity
 #: The largest file that is read, bytes; the same as in the browser.
 LIMIT = 200 * 1024 * 1024
 
-Said = Callable[[str], None]
+#: Exit code of a file, entity or account with which nothing can be begun.
+UNREADABLE = 2
 
 
 class ImportRefused(Exception):
@@ -115,14 +122,13 @@ def import_file(
     dry: bool = False,
     reading: dict[str, Any] | None = None,
     progress: Callable[[int], None] = lambda _done: None,
-    locale: str = "",
 ) -> Outcome:
     """Take a file in, a transaction for each batch; the run is kept and can be looked at and undone in the browser."""
     if entity_name not in plugins.entities or not plugins.entity(entity_name).importable:
         known = ", ".join(sorted(name for name, one in plugins.entities.items() if one.importable))
         raise ImportRefused(f"{entity_name} cannot be imported; choose one of: {known or 'none'}")
     entity = plugins.entity(entity_name)
-    table = open_table(path, limits=None, **(reading or {}))
+    table = open_table(path, **(reading or {}))
     began = time.perf_counter()
     with factory() as session, session.begin():
         subject = subject_of(session, email)
@@ -138,14 +144,18 @@ def import_file(
         else:
             operations.describe(session, subject, source="cli")
             run = ImportRun(
-                entity=entity.name, user_id=subject.user_id, file_name=path.name, state="running", options=options.to_json()
+                entity=entity.name,
+                user_id=subject.user_id,
+                file_name=path.name,
+                state="running",
+                options=options.to_json(),
             )
             with path.open("rb") as stream:
                 run.digest, _size = store(session, folder, stream, limit=LIMIT)
             session.add(run)
             session.flush()
             run_id = run.id
-    say = speaker(locale or subject.locale or "ru", plugins)
+    say = speaker(subject.locale or "ru", plugins)
     if not dry:
         outcome = _take_in(factory, plugins, importer, subject, run_id, progress)
         outcome.seconds = time.perf_counter() - began
@@ -189,4 +199,79 @@ def _take_in(
     return Outcome(dict(counts), 0.0, run_id=run_id)
 
 
-__all__ = ["ImportRefused", "Outcome", "import_file", "subject_of"]
+# -- the command -------------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    "created": "created",
+    "updated": "changed",
+    "unchanged": "nothing to change",
+    "rejected": "rejected",
+}
+
+
+def run_command(installation: Installation, path: Path, entity: str, *, as_json: bool, **options: Any) -> int:
+    """Import a file into an installation whose servers run, tell what came of it and return the exit code."""
+    check_database(installation.settings, installation.database_url)
+    database, factory, plugins = make_sessions(installation.app_settings)
+    try:
+        require_current(database, plugins)
+        folder = files_of(installation.app_settings)
+        with _bar(path, options, quiet=as_json) as progress:
+            outcome = import_file(factory, plugins, folder, path, entity, progress=progress, **options)
+    except (TableError, ImportRefused, NotAllowed) as error:
+        _complain(str(error.args[-1] if isinstance(error, TableError) else error), as_json)
+        return UNREADABLE
+    finally:
+        database.dispose()
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _tell(outcome)
+    return 0
+
+
+@contextmanager
+def _bar(path: Path, options: dict[str, Any], *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    # Reading a workbook twice for the sake of a bar would cost more than it tells.
+    total = open_table(path, **options["reading"]).count() if path.stat().st_size < 20_000_000 else None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(path.name, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _complain(sentence: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": sentence}, ensure_ascii=False))
+    else:
+        click.echo(f"crm: {sentence}", err=True)
+
+
+def _tell(outcome: Outcome) -> None:
+    data = outcome.as_json()
+    click.echo("What would become of the rows:" if outcome.dry else "What became of the rows:")
+    for name, word in _WORDS.items():
+        click.echo(f"  {data[name]:>9,}  {word}")
+    click.echo(f"  {data['rows']:>9,}  in all; {data['seconds']:.1f} s, {data['rows_per_second']:,} rows a second")
+    left_out = [header for header, target in outcome.mapping.items() if not target]
+    if left_out:
+        click.echo(f"Columns left out: {', '.join(left_out)}")
+    for rejects, title in ((True, "Rejected because of:"), (False, "Mended or left out in rows that were taken:")):
+        found = [one for one in outcome.reasons if one.rejects == rejects]
+        if found:
+            click.echo(title)
+        for one in found:
+            click.echo(f"  {one.count:>9,}  {one.text}")
+    if outcome.rejected_file:
+        click.echo(f"Rejected rows with their reasons: {outcome.rejected_file}; mend them and import that file.")
+    if outcome.run_id is not None:
+        click.echo(f"To look at it or take it back: /imports/{outcome.run_id} in the browser.")
+
+
+__all__ = ["ImportRefused", "Outcome", "import_file", "run_command", "subject_of"]

@@ -247,8 +247,9 @@ class Importer:
         if not wanted:
             return
         table = self.model.__table__
+        statement = sa.select(table).where(table.c.id.in_(wanted))
         options = {UNGATED: "the ids came through the gate"}
-        for found in self.gate.session.execute(sa.select(table).where(table.c.id.in_(wanted)), execution_options=options):
+        for found in self.gate.session.execute(statement, execution_options=options):
             self._drafts[found.id] = dict(found._mapping)
 
     def _fresh(self, values: Mapping[str, Any]) -> dict[str, Any]:

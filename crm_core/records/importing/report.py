@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,8 @@ def reasons(session: Session, run_id: int, most: int = 30) -> list[Reason]:
     """Return the reasons of a run, those of rejected rows first, the commonest first."""
     found: list[Reason] = []
     for model, rejects in ((ImportReject, True), (ImportWarning, False)):
-        each = sa.func.jsonb_array_elements(model.reasons).table_valued(sa.column("value", model.reasons.type), name="r")
+        value = sa.column("value", model.reasons.type)
+        each = sa.func.jsonb_array_elements(model.reasons).table_valued(value, name="r")
         name, code = each.c.value["field"].astext, each.c.value["code"].astext
         statement = (
             sa.select(name, code, sa.func.count(), sa.func.min(sa.cast(each.c.value, sa.Text)))
@@ -67,8 +69,6 @@ def reasons(session: Session, run_id: int, most: int = 30) -> list[Reason]:
 
 
 def _plain(text: str) -> dict[str, Any]:
-    import json
-
     found: dict[str, Any] = json.loads(text)
     return found
 
