@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -42,6 +42,9 @@ STEADY_SECONDS = 60.0
 """A child that lived this long begins again without a pause."""
 STOP_SECONDS = 8.0
 START_SECONDS = 60.0
+STOPPING = "stopping"
+PATIENCE_SECONDS = 1.5
+"""How long a predecessor that was just told to stop may need to say so."""
 
 
 @dataclass
@@ -67,6 +70,7 @@ class Parent:
         self.stopping = False
         self.hurry = False
         self.has_terminal = os.isatty(0)
+        self.lock: IO[str] | None = None
         self.reload = False
         self.interruptible = False
         """Whether a wish to stop may break off what is being done: filling a demo, not ending processes."""
@@ -126,20 +130,37 @@ class Parent:
         run = self.settings.run_dir
         run.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (run / "lock").open("a+") as file:
+            self._take_lock(file)
+            self.lock = file
+            self._write_lock(f"process {os.getpid()}, {self.settings.address}")
+            yield
+
+    def _take_lock(self, file: IO[str]) -> None:
+        """Take the lock of the folder, waiting for a predecessor only while it is on its way out."""
+        begun = time.monotonic()
+        while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
+                holder = file.read().strip()
+                waited = time.monotonic() - begun
+                if waited < (START_SECONDS if holder == STOPPING else PATIENCE_SECONDS):
+                    time.sleep(0.05)
+                    continue
                 raise ConfigurationError(
                     "--data",
                     self.settings.data_dir,
-                    f"this installation runs already ({file.read().strip()})",
+                    f"this installation runs already ({holder})",
                     "stop that one first, or choose another folder",
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()}, {self.settings.address}")
-            file.flush()
-            yield
+            return
+
+    def _write_lock(self, text: str) -> None:
+        if self.lock is not None:
+            self.lock.truncate(0)
+            self.lock.write(text)
+            self.lock.flush()
 
     def _require_port(self) -> None:
         settings = self.settings
@@ -294,6 +315,7 @@ class Parent:
     def _stop_everything(self) -> None:
         self.interruptible = False
         self.stopping = True
+        self._write_lock(STOPPING)
         self._stop_children()
         self.installation.stop()
         for path in self.settings.run_dir.glob("*.pid"):
