@@ -290,6 +290,8 @@ class Sender:
         self._lines: list[Transport] = []
         self._pool: ThreadPoolExecutor | None = None
         self._results: dict[int, Outcome] = {}
+        self._known: dict[int, tuple[int, dt.datetime]] = {}
+        self._write_statement = _write_statement(ledger)
 
     def run(self) -> Counts:
         """Send until nothing is due, the job is to end or the server cannot be reached."""
@@ -365,13 +367,12 @@ class Sender:
             mark = sa.update(ledger).where(ledger.id.in_(window), ledger.state == CLAIMED, ledger.claim == self.claim)
             if self.allowed is not None:
                 mark = mark.where(self.allowed)
-            marked = sorted(
-                session.execute(
-                    mark.values(state=ATTEMPTING, attempted_at=clock.now(), attempts=ledger.attempts + 1)
-                    .returning(ledger.id)
-                    .execution_options(synchronize_session=False)
-                ).scalars()
-            )
+            rows = session.execute(
+                mark.values(state=ATTEMPTING, attempted_at=clock.now(), attempts=ledger.attempts + 1)
+                .returning(ledger.id, ledger.attempts, ledger.created_at)
+                .execution_options(synchronize_session=False)
+            ).all()
+            marked = sorted(row[0] for row in rows)
             refused = set(window) - set(marked)
             if refused:
                 self.counts.refused += changed(
@@ -382,6 +383,7 @@ class Sender:
                 )
         # Only now are they committed, so only now may the outcomes be forgotten.
         self._results = {}
+        self._known = {row[0]: (row[1], row[2]) for row in rows}
         return marked
 
     def _flush(self) -> None:
@@ -463,52 +465,58 @@ class Sender:
         if not results:
             return
         ledger, now = self.ledger, clock.now()
-        known = {
-            row.id: row
-            for row in session.execute(
-                sa.select(ledger.id, ledger.attempts, ledger.created_at).where(ledger.id.in_(list(results)))
+        unknown = [delivery_id for delivery_id in results if delivery_id not in self._known]
+        if unknown:
+            found = session.execute(
+                sa.select(ledger.id, ledger.attempts, ledger.created_at).where(ledger.id.in_(unknown))
             )
-        }
-        rows = []
+            self._known.update({row.id: (row.attempts, row.created_at) for row in found})
+        columns: dict[str, list[Any]] = {name: [] for name in _RESULT_COLUMNS}
         for delivery_id, outcome in results.items():
-            if delivery_id not in known:
+            if delivery_id not in self._known:
                 continue
-            attempts = known[delivery_id].attempts + (1 if attempted else 0)
+            attempts, created = self._known[delivery_id]
+            attempts += 1 if attempted else 0
             state, due = outcome.state, now
             if state == DEFERRED:
-                if attempts >= LEAST_ATTEMPTS and now - known[delivery_id].created_at >= GIVE_UP_AFTER:
+                if attempts >= LEAST_ATTEMPTS and now - created >= GIVE_UP_AFTER:
                     state = FAILED
                 else:
                     waits = CONNECT_BACK_OFF if outcome.soon else BACK_OFF
                     due = now + waits[max(0, min(attempts, len(waits)) - 1)]
-            code, answer = outcome.code[:60], outcome.answer[:2000].replace("\0", "")
-            rows.append((delivery_id, state, code, answer, outcome.foreign_id, due, attempts))
-        new = sa.values(
-            sa.column("id", sa.BigInteger),
-            sa.column("state", sa.Text),
-            sa.column("code", sa.Text),
-            sa.column("answer", sa.Text),
-            sa.column("foreign_id", sa.Text),
-            sa.column("due_at", sa.DateTime(timezone=True)),
-            sa.column("attempts", sa.BigInteger),
-            name="new",
-        ).data(rows)
-        written = changed(
-            session,
-            sa.update(ledger)
-            .where(ledger.id == new.c.id, ledger.state.in_(before), ledger.claim == self.claim)
-            # What someone has declared uncertain meanwhile is not put back among what is to be sent.
-            .where((ledger.state != UNCERTAIN) | (new.c.state != DEFERRED))
-            .values(
-                state=new.c.state,
-                claim=None,
-                code=new.c.code,
-                answer=new.c.answer,
-                foreign_id=sa.func.coalesce(sa.func.nullif(new.c.foreign_id, ""), ledger.foreign_id),
-                due_at=new.c.due_at,
-                attempts=new.c.attempts,
-                finished_at=sa.case((new.c.state == DEFERRED, None), else_=now),
-            ),
-        )
+            columns["id"].append(delivery_id)
+            columns["state"].append(state)
+            columns["code"].append(outcome.code[:60])
+            columns["answer"].append(outcome.answer[:2000].replace("\0", ""))
+            columns["foreign_id"].append(outcome.foreign_id)
+            columns["due_at"].append(due)
+            columns["attempts"].append(attempts)
+        written = session.execute(
+            self._write_statement, {**columns, "before": list(before), "claim": self.claim, "now": now}
+        ).rowcount  # type: ignore[attr-defined]
+        for delivery_id in results:
+            self._known.pop(delivery_id, None)
         if written != len(results):
             log.warning("deliveries_were_taken", ledger=ledger.__tablename__, outcomes=len(results), written=written)
+
+
+_RESULT_COLUMNS = ("id", "state", "code", "answer", "foreign_id", "due_at", "attempts")
+
+
+def _write_statement(ledger: Ledger) -> sa.TextClause:
+    """Return the statement that writes a window's outcomes: arrays, so that its text is the same for any number.
+
+    What someone has declared uncertain meanwhile is not put back among what is to be sent.
+    """
+    table = sa.inspect(ledger).local_table
+    name = table.fullname
+    return sa.text(
+        f"UPDATE {name} d SET state = n.state, claim = NULL, code = n.code, answer = n.answer, "  # noqa: S608  its name
+        "foreign_id = coalesce(nullif(n.foreign_id, ''), d.foreign_id), due_at = n.due_at, attempts = n.attempts, "
+        "finished_at = CASE WHEN n.state = 'deferred' THEN NULL ELSE CAST(:now AS timestamptz) END "
+        "FROM unnest(CAST(:id AS bigint[]), CAST(:state AS text[]), CAST(:code AS text[]), CAST(:answer AS text[]), "
+        "CAST(:foreign_id AS text[]), CAST(:due_at AS timestamptz[]), CAST(:attempts AS bigint[])) "
+        "AS n(id, state, code, answer, foreign_id, due_at, attempts) "
+        "WHERE d.id = n.id AND d.state = ANY(:before) AND d.claim = :claim "
+        "AND (d.state <> 'uncertain' OR n.state <> 'deferred')"
+    )
