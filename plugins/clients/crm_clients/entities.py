@@ -230,7 +230,7 @@ COMPANIES = Entity(
         Filter(name="branch", title=_("Is a branch"), kind="bool", criterion=_branch, sentence=_("Is a branch")),
     ),
     doubles=(
-        DoubleRule(kind="field", field="inn", title=_("the same ИНН"), weight=90),
+        DoubleRule(kind="field", field="inn", title=_("the same INN"), weight=90),
         DoubleRule(kind="phone", field="phones", title=_("the same phone"), weight=70),
         DoubleRule(kind="email", field="emails", title=_("the same e-mail"), weight=70),
         DoubleRule(kind="name", field="name", title=_("the same name"), weight=60),

@@ -35,14 +35,14 @@ STATUSES: forms.Choices = (
 )
 
 KINDS: forms.Choices = (
-    ("ooo", _("LLC (ООО)")),
-    ("ip", _("Sole trader (ИП)")),
+    ("ooo", _("LLC (OOO)")),
+    ("ip", _("Sole trader (IP)")),
     ("self_employed", _("Self-employed")),
     ("person", _("Physical person")),
-    ("ao", _("Joint-stock company (АО)")),
-    ("pao", _("Public company (ПАО)")),
-    ("zao", _("Closed joint-stock company (ЗАО)")),
-    ("oao", _("Open joint-stock company (ОАО)")),
+    ("ao", _("Joint-stock company (AO)")),
+    ("pao", _("Public joint-stock company (PAO)")),
+    ("zao", _("Closed joint-stock company (ZAO)")),
+    ("oao", _("Open joint-stock company (OAO)")),
     ("state", _("State or municipal institution")),
     ("nonprofit", _("Non-profit organisation")),
     ("foreign", _("Foreign company")),
@@ -63,9 +63,9 @@ KIND_OF_FORM: Mapping[str, str] = {
     "ПАО": "pao",
     "ЗАО": "zao",
     "ОАО": "oao",
-    **dict.fromkeys(("ФГУП", "ГУП", "МУП", "ФГБУ", "ФГАУ", "ФГБОУ", "ГБОУ", "МБОУ", "ГБУ", "МБУ", "МКУ", "ФКУ"), "state"),
+    **dict.fromkeys(("ФГУП", "ГУП", "МУП", "ФГБУ", "ФГАУ", "ФГБОУ", "ГБОУ", "МБОУ", "ГБУ", "МБУ", "МКУ"), "state"),
     **dict.fromkeys(("АНО", "НКО", "ТСЖ", "СНТ", "ТСН"), "nonprofit"),
-    **dict.fromkeys(("LLC", "Ltd", "Inc", "GmbH", "JSC", "PJSC", "LLP", "PLC", "Corp", "AG", "SA", "BV", "Oy"), "foreign"),
+    **dict.fromkeys(("LLC", "Ltd", "Inc", "GmbH", "JSC", "PJSC", "LLP", "PLC", "Corp", "AG", "SA", "BV"), "foreign"),
 }
 
 CALL, MEETING, LETTER, SMS, MESSAGE, VISIT, NOTE = "call", "meeting", "letter", "sms", "message", "visit", "note"
@@ -231,7 +231,7 @@ class CompanySchema(forms.RecordSchema):
         aliases=("вид", "форма", "опф", "правовая форма", "тип", "kind", "legal form"),
     )  # fmt: skip
     inn = forms.checked(
-        _("ИНН"), cleaning.clean_inn, kind="inn", section=_MAIN, searched=True, maximum=12,
+        _("INN"), cleaning.clean_inn, kind="inn", section=_MAIN, searched=True, maximum=12,
         aliases=("инн", "инн компании", "inn", "tax id", "tin", "vat id"),
     )  # fmt: skip
     phones = forms.phones(
@@ -283,10 +283,10 @@ class CompanySchema(forms.RecordSchema):
         aliases=("полное наименование", "полное название", "legal name", "full legal name"),
     )  # fmt: skip
     kpp = forms.checked(
-        _("КПП"), cleaning.clean_kpp, section=_REQUISITES, maximum=9, on_create=False, aliases=("кпп", "kpp")
+        _("KPP"), cleaning.clean_kpp, section=_REQUISITES, maximum=9, on_create=False, aliases=("кпп", "kpp")
     )
     ogrn = forms.checked(
-        _("ОГРН or ОГРНИП"), cleaning.clean_ogrn, section=_REQUISITES, maximum=15, on_create=False,
+        _("OGRN or OGRNIP"), cleaning.clean_ogrn, section=_REQUISITES, maximum=15, on_create=False,
         aliases=("огрн", "огрнип", "ogrn", "ogrnip"),
     )  # fmt: skip
     legal_address = forms.text(
@@ -301,14 +301,14 @@ class CompanySchema(forms.RecordSchema):
         _("Bank"), section=_BANK, maximum=300, on_create=False, aliases=("банк", "название банка", "bank", "bank name")
     )
     bik = forms.checked(
-        _("БИК"), cleaning.clean_bik, section=_BANK, maximum=9, on_create=False, aliases=("бик", "bik", "bic")
+        _("BIK"), cleaning.clean_bik, section=_BANK, maximum=9, on_create=False, aliases=("бик", "bik", "bic")
     )
     account = forms.checked(
-        _("Account (р/с)"), cleaning.clean_account, section=_BANK, maximum=20, on_create=False,
+        _("Settlement account"), cleaning.clean_account, section=_BANK, maximum=20, on_create=False,
         aliases=("р/с", "расчётный счёт", "расчетный счет", "рс", "счёт", "account", "account number"),
     )  # fmt: skip
     corr_account = forms.checked(
-        _("Correspondent account (к/с)"), cleaning.clean_account, section=_BANK, maximum=20, on_create=False,
+        _("Correspondent account"), cleaning.clean_account, section=_BANK, maximum=20, on_create=False,
         aliases=("к/с", "корр. счёт", "корреспондентский счёт", "корр счет", "correspondent account"),
     )  # fmt: skip
     signatory = forms.text(
