@@ -261,6 +261,31 @@ def test_the_nudge_comes_after_the_commit_and_never_after_a_rollback(committed_d
     assert nudges == [[("default", job_id)]]
 
 
+def test_a_request_nudges_once_its_transaction_is_committed_and_not_when_it_is_doomed(committed_db):
+    import transaction
+
+    from crm_core.db import make_session
+
+    nudges: list[list[tuple[str, int]]] = []
+    committed_db.factory.configure(info={**committed_db.factory.kw["info"], queue.NUDGER: nudges.append})
+    manager = transaction.TransactionManager(explicit=True)
+
+    manager.begin()
+    queue.enqueue(make_session(committed_db.factory, manager), "probe.chain", left=0)
+    manager.abort()
+    assert nudges == []
+
+    manager.begin()
+    session = make_session(committed_db.factory, manager)
+    job_id = queue.enqueue(session, "probe.chain", left=0)
+    with session.begin_nested():
+        pass
+    assert nudges == []
+    manager.commit()
+
+    assert nudges == [[("default", job_id)]]
+
+
 def test_a_nudge_to_nobody_is_short_and_silent():
     nudger = queue.Nudger("unix:///nowhere/at/all.sock")
 
