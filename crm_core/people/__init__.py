@@ -38,7 +38,7 @@ from crm_core.people.first_run import (
     set_client_access,
 )
 from crm_core.people.invitations import accept_invitation, invite, open_invitations, withdraw_invitation
-from crm_core.people.reach import Refused, may_name, reach, reaches, require, surplus
+from crm_core.people.reach import Denied, Refused, may_name, reached, reaches, require, surplus
 from crm_core.people.rights import (
     copy_role,
     create_role,
@@ -53,6 +53,7 @@ from crm_core.people.rights import (
 
 __all__ = [
     "FIRST_STEPS",
+    "Denied",
     "Refused",
     "accept_invitation",
     "accept_sign_up",
@@ -82,7 +83,7 @@ __all__ = [
     "normal_email",
     "note_sign_in",
     "open_invitations",
-    "reach",
+    "reached",
     "reaches",
     "reject",
     "require",

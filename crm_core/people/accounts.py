@@ -15,7 +15,7 @@ from crm_core.i18n import LOCALES, _
 from crm_core.models import Role, SignInEvent, Team, User, UserRole, UserSession
 from crm_core.models.accounts import ACTIVE, DELETED, DISABLED, PENDING, UNCONFIRMED
 from crm_core.people import letters
-from crm_core.people.reach import Refused, require, require_reach, whole
+from crm_core.people.reach import Denied, Refused, require, require_reach, whole
 from crm_core.people.rights import require_administrator
 from crm_core.records import operations
 from crm_core.security import passwords, permissions, sessions, tokens
@@ -240,7 +240,7 @@ def change_password(
 ) -> None:
     """Change one's own password, knowing the old one; other sessions end."""
     if user.id != subject.user_id:
-        raise Refused(_("Nobody sets a password for another; send a link instead."))
+        raise Denied(_("Nobody sets a password for another; send a link instead."))
     if not passwords.verify_password(user.password_hash, old):
         raise Refused(_("This is not your present password."), "old")
     _check_password(new, user.email, user.name)
@@ -333,7 +333,7 @@ def update_profile(session: Session, subject: Subject, user: User, **values: Any
     if "team_id" in values and values["team_id"] != user.team_id:
         # A department opens records; one's own is chosen by somebody who edits others.
         if user.id == subject.user_id and not subject.may(permissions.DEPARTMENTS_EDIT):
-            raise Refused(_("Your department is chosen by an administrator."), "team_id")
+            raise Denied(_("Your department is chosen by an administrator."), "team_id")
         if values["team_id"] is not None and session.get(Team, values["team_id"]) is None:
             raise Refused(_("This department is no longer there."), "team_id")
     if "name" in values:
@@ -358,7 +358,7 @@ def update_preferences(
 ) -> None:
     """Change one's own language, time zone and colours; what is None stays."""
     if user.id != subject.user_id:
-        raise Refused(_("Preferences are everybody's own."))
+        raise Denied(_("Preferences are everybody's own."))
     from crm_core.company import zones
 
     if locale is not None:

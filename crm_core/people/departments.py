@@ -30,7 +30,9 @@ class Department:
 def department_tree(session: Session) -> list[Department]:
     """Return all departments, each after the one above it, with the number of members and the head's name."""
     counts: dict[int | None, int] = dict(
-        session.execute(sa.select(User.team_id, sa.func.count()).where(User.status == ACTIVE).group_by(User.team_id)).all()
+        session.execute(
+            sa.select(User.team_id, sa.func.count()).where(User.status == ACTIVE).group_by(User.team_id)
+        ).all()
     )
     rows = session.execute(
         sa.select(Team, User.name).outerjoin(User, User.id == Team.head_id).order_by(sa.func.lower(Team.name), Team.id)

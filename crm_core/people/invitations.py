@@ -13,7 +13,7 @@ from crm_core.models import Role, Team, Token, User, UserRole
 from crm_core.models.accounts import ACTIVE, UNCONFIRMED
 from crm_core.people import letters
 from crm_core.people.accounts import _check_password, _locale, _person_name, add_role, by_email, normal_email
-from crm_core.people.reach import Refused, require, whole
+from crm_core.people.reach import Denied, Refused, require, whole
 from crm_core.people.rights import grantable_roles
 from crm_core.plugins import Plugins
 from crm_core.records import operations
@@ -79,9 +79,9 @@ def _role(session: Session, subject: Subject, plugins: Plugins, role_id: int | N
         role = found
     scopes = subject.scopes(permissions.USERS_INVITE)
     if "all" not in scopes and role.name != permissions.USER:
-        raise Refused(_("You may invite only employees without a role."), "role_id")
+        raise Denied(_("You may invite only employees without a role."), "role_id")
     if role.name != permissions.USER and role.id not in {one.id for one in grantable_roles(session, subject, plugins)}:
-        raise Refused(_("You may not grant or take away the role “${role}”.", mapping={"role": role.title}), "role_id")
+        raise Denied(_("You may not grant or take away the role “${role}”.", mapping={"role": role.title}), "role_id")
     return role
 
 

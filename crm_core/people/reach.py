@@ -24,9 +24,18 @@ T = TypeVar("T")
 class Refused(Exception):
     """Something that may not or cannot be done; the sentence tells the person what to do about it."""
 
+    status = 422
+    """What HTTP calls it."""
+
     def __init__(self, sentence: str, field: str = "") -> None:
         super().__init__(sentence)
         self.sentence, self.field = sentence, field
+
+
+class Denied(Refused):
+    """Something that this person has no right to do."""
+
+    status = 403
 
 
 def whole(function: Callable[Concatenate[Session, P], T]) -> Callable[Concatenate[Session, P], T]:
@@ -43,10 +52,10 @@ def whole(function: Callable[Concatenate[Session, P], T]) -> Callable[Concatenat
 def require(subject: Subject, permission: str) -> None:
     """Refuse one who does not hold the permission at all."""
     if not subject.may(permission):
-        raise Refused(_("You do not have the right to do this."))
+        raise Denied(_("You do not have the right to do this."))
 
 
-def reach(subject: Subject, permission: str) -> ColumnElement[bool]:
+def reached(subject: Subject, permission: str) -> ColumnElement[bool]:
     """Return the criterion of the accounts that a permission about people reaches."""
     scopes = subject.scopes(permission)
     if "all" in scopes:
@@ -100,7 +109,7 @@ def reaches(session: Session, subject: Subject, permission: str, user_id: int) -
     """Tell whether the permission reaches one account."""
     if not subject.may(permission):
         return False
-    statement = sa.select(User.id).where(User.id == user_id, User.status != DELETED, reach(subject, permission))
+    statement = sa.select(User.id).where(User.id == user_id, User.status != DELETED, reached(subject, permission))
     return session.scalar(statement) is not None
 
 
@@ -134,9 +143,9 @@ def surplus(subject: Subject, grants: Mapping[str, Any]) -> set[tuple[str, str]]
 def require_reach(session: Session, subject: Subject, permission: str, user: User) -> None:
     """Refuse an account that the permission does not reach, and one with more rights than the subject's own."""
     if not reaches(session, subject, permission, user.id):
-        raise Refused(_("Your rights do not reach this account."))
+        raise Denied(_("Your rights do not reach this account."))
     if user.id != subject.user_id and surplus(subject, grants_of(session, user.id)):
-        raise Refused(_("This person has more rights than you; ask an administrator."))
+        raise Denied(_("This person has more rights than you; ask an administrator."))
 
 
 def may_reach(session: Session, subject: Subject, permission: str, user: User) -> bool:

@@ -13,7 +13,7 @@ from crm_core import clock
 from crm_core.i18n import _
 from crm_core.models import DefaultGrant, Role, RoleGrant, User, UserRole
 from crm_core.models.accounts import ACTIVE
-from crm_core.people.reach import Refused, grants_of, require, require_reach, surplus, whole
+from crm_core.people.reach import Denied, Refused, grants_of, require, require_reach, surplus, whole
 from crm_core.plugins import Plugins
 from crm_core.records import operations
 from crm_core.security import permissions
@@ -94,14 +94,14 @@ def set_roles(session: Session, subject: Subject, plugins: Plugins, user: User, 
     if wanted == present:
         return
     if user.id != subject.user_id and surplus(subject, grants_of(session, user.id)):
-        raise Refused(_("This person has more rights than you; ask an administrator."))
+        raise Denied(_("This person has more rights than you; ask an administrator."))
     roles = {role.id: role for role in roles_by_position(session)}
     if not wanted <= roles.keys():
         raise Refused(_("One of these roles is no longer there."), "roles")
     allowed = {role.id for role in grantable_roles(session, subject, plugins)}
     foreign = [roles[one].title for one in (wanted ^ present) - allowed]
     if foreign:
-        raise Refused(_("You may not grant or take away the role “${role}”.", mapping={"role": foreign[0]}), "roles")
+        raise Denied(_("You may not grant or take away the role “${role}”.", mapping={"role": foreign[0]}), "roles")
     if user.id == subject.user_id and not _decides_all(subject):
         _refuse_widening(session, subject, wanted - present)
     operations.describe(session, subject, kind="rights", entity="core.user", record_id=user.id)
@@ -117,7 +117,7 @@ def _refuse_widening(session: Session, subject: Subject, added: set[int]) -> Non
     for role in added:
         for permission, scopes in grants.get(role, {}).items():
             if not all(scope_covers(subject.scopes(permission), scope) for scope in scopes):
-                raise Refused(_("Nobody widens his own rights; ask somebody else who may."), "roles")
+                raise Denied(_("Nobody widens his own rights; ask somebody else who may."), "roles")
 
 
 def require_administrator(session: Session) -> None:
@@ -163,7 +163,7 @@ def set_role_grants(
 ) -> None:
     """Let a role allow exactly this of what is declared; grants of plugins that are off stay as they are."""
     if not may_edit_role(subject, role):
-        raise Refused(_("You may not edit this role."))
+        raise Denied(_("You may not edit this role."))
     present = {
         (permission, scope)
         for permission, scopes in role_grants(session, role.id).items()
@@ -196,9 +196,9 @@ def _refuse_grant(subject: Subject, role: Role, plugins: Plugins, permission: st
     if scope_covers(subject.scopes(permission), scope):
         return
     if role.id in subject.role_ids:
-        raise Refused(_("Nobody widens his own role: “${right}”.", mapping={"right": title}))
+        raise Denied(_("Nobody widens his own role: “${right}”.", mapping={"right": title}))
     if permission in POWERS or not _decides_all(subject):
-        raise Refused(_("You cannot grant what you do not have: “${right}”.", mapping={"right": title}))
+        raise Denied(_("You cannot grant what you do not have: “${right}”.", mapping={"right": title}))
 
 
 @whole
@@ -259,7 +259,7 @@ def delete_role(session: Session, subject: Subject, role: Role) -> None:
 
 def _require_all(subject: Subject) -> None:
     if "all" not in subject.scopes(RIGHTS_EDIT):
-        raise Refused(_("You may not make or change roles."))
+        raise Denied(_("You may not make or change roles."))
 
 
 def _role_title(session: Session, title: str, but: int | None = None) -> str:

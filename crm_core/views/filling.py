@@ -34,7 +34,7 @@ class Filling:
         self.typed = request.POST if request.method == "POST" else {}
         self.refused = refused
         if refused is not None:
-            request.response.status_int = 422
+            request.response.status_int = refused.status
 
     def field(self, name: str, title: str, kind: str = "text", value: Any = "", **more: Any) -> FieldView:
         """Return a field; a password is never given back."""

@@ -460,7 +460,7 @@ def test_a_moderator_invites_only_employees_without_a_role(testapp: Any, db: Any
     token = testapp.get("/settings/users/invite").forms["form"]["csrf_token"].value
 
     answer = testapp.post(
-        "/settings/users/invite", {"csrf_token": token, "role_id": role_id(db, "administrator")}, status=422
+        "/settings/users/invite", {"csrf_token": token, "role_id": role_id(db, "administrator")}, status=403
     )
 
     assert "only employees without a role" in answer.text

@@ -249,7 +249,7 @@ def test_a_view_with_a_proof_of_its_own_needs_no_token() -> None:
 #: Views that anybody may open, by their route; whatever is added here is seen by strangers.
 PUBLIC = {
     "account.sign_in", "account.sign_out", "account.sign_up", "account.forgot", "account.confirm", "account.reset",
-    "account.confirm_address", "account.invitation", "account.setup", "account.logo",
+    "account.confirm_address", "account.invitation", "account.setup", "account.logo", "locale",
 }  # fmt: skip
 
 
@@ -259,7 +259,7 @@ def views(app: Any) -> list[dict[str, Any]]:
 
 
 def test_only_these_pages_are_open_to_strangers(app: Any) -> None:
-    ours = [v for v in views(app) if str(v["route_name"]).startswith(("account.", "settings."))]
+    ours = [v for v in views(app) if str(v["route_name"]).startswith(("account.", "settings.", "locale"))]
     # A view that names none has the default, which the next test holds.
     public = {v["route_name"] for v in ours if NO_PERMISSION_REQUIRED in {p["value"] for p in _permissions(app, v)}}
 

@@ -56,7 +56,9 @@ def _profile_page(request: Request, refused: Refused | None = None) -> dict[str,
             Section(
                 title=_("About you"),
                 fields=[
-                    form.field("name", _("Full name"), value=user.name, required=True, autocomplete="name", maxlength=120),
+                    form.field(
+                        "name", _("Full name"), value=user.name, required=True, autocomplete="name", maxlength=120
+                    ),
                     form.field("job_title", _("Position"), value=user.job_title, maxlength=200),
                     form.field("phone", _("Telephone"), "text", user.phone, autocomplete="tel", maxlength=40),
                 ],

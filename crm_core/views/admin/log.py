@@ -13,7 +13,7 @@ from pyramid.view import view_config
 
 from crm_core.i18n import _
 from crm_core.models import Operation, User
-from crm_core.people.reach import reach
+from crm_core.people.reach import reached
 from crm_core.records import history, undo
 from crm_core.security.permissions import LOG_VIEW
 from crm_core.views.admin.index import CRUMB
@@ -88,7 +88,7 @@ def _reached(request: Request) -> Any:
     """Return the criterion of the operations that the log shows to this person; None for all of them."""
     if "all" in request.subject.scopes(LOG_VIEW):
         return None
-    return Operation.user_id.in_(sa.select(User.id).where(reach(request.subject, LOG_VIEW)))
+    return Operation.user_id.in_(sa.select(User.id).where(reached(request.subject, LOG_VIEW)))
 
 
 def entity_title(request: Request, name: str | None) -> str:
@@ -163,7 +163,7 @@ def _selects(request: Request, get: dict[str, str]) -> list[Any]:
     form = Filling(request)
     authors = request.db.execute(
         sa.select(User.id, User.name)
-        .where(reach(request.subject, LOG_VIEW), User.name != "")
+        .where(reached(request.subject, LOG_VIEW), User.name != "")
         .order_by(sa.func.lower(User.name))
         .limit(500)
     )
@@ -236,8 +236,8 @@ def _badges(one: Operation) -> list[Badge]:
 def operation(request: Request) -> dict[str, Any]:
     """Show one operation with the changes that this person may know of."""
     statement = sa.select(Operation).where(Operation.id == int(request.matchdict["id"]))
-    if (reached := _reached(request)) is not None:
-        statement = statement.where(reached)
+    if (found := _reached(request)) is not None:
+        statement = statement.where(found)
     one = request.db.scalars(statement).one_or_none()
     if one is None:
         raise HTTPNotFound

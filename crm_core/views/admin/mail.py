@@ -103,7 +103,9 @@ def _mail_page(request: Request, refused: Refused | None = None, of: str = "acco
             action="/settings/mail/test",
             submit=_("Send a test letter"),
             errors=test.errors if of == "test" else (),
-            sections=[Section(fields=[test.field("to", _("Recipient"), "email", request.subject.email, required=True)])],
+            sections=[
+                Section(fields=[test.field("to", _("Recipient"), "email", request.subject.email, required=True)])
+            ],
         ),
         "results": _test_results(request),
         "mailbox": Action(title=_("Local mailbox"), href="/settings/mailbox", icon="inbox"),

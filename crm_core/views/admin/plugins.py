@@ -178,7 +178,7 @@ def _page(request: Request, refused: Refused | None = None) -> dict[str, Any]:
         notices.append(Notice(title=_("The last restart did not work"), text=error, tone="danger"))
     if refused is not None:
         notices.append(Notice(text=say(request, refused.sentence), tone="danger"))
-        request.response.status_int = 422
+        request.response.status_int = refused.status
     if request.subject.may(PLUGINS_MANAGE) and not _may_write(request):
         notices.append(
             Notice(

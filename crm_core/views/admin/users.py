@@ -16,7 +16,7 @@ from crm_core.i18n import _, localizer_for, translate
 from crm_core.models import Role, SignInEvent, Team, User, UserRole, UserSession
 from crm_core.models.accounts import ACTIVE, DELETED, DISABLED, PENDING, UNCONFIRMED
 from crm_core.people import Refused
-from crm_core.people.reach import may_reach, reach
+from crm_core.people.reach import may_reach, reached, require_reach
 from crm_core.people.rights import grantable_roles
 from crm_core.security import limits, permissions, sessions
 from crm_core.security.permissions import (
@@ -73,7 +73,7 @@ def role_title(role: Role) -> str:
 
 
 def _filtered(request: Request) -> sa.Select[Any]:
-    statement = sa.select(User).where(reach(request.subject, USERS_VIEW))
+    statement = sa.select(User).where(reached(request.subject, USERS_VIEW))
     status = request.GET.get("status", "")
     statement = statement.where(User.status == status) if status in STATUS else statement.where(User.status != DELETED)
     if query := request.GET.get("q", "").strip().lower():
@@ -247,6 +247,8 @@ def _user_page(request: Request, refused: Refused | None = None, of: str = "") -
     roles = _roles_of(request, [user]).get(user.id, [])
     teams = _teams(request)
     edits = may_reach(db, subject, USERS_EDIT, user)
+    if refused is not None:
+        request.response.status_int = refused.status
     form = Filling(request, refused if of == "profile" else None)
     pages = []
     if edits:
@@ -455,7 +457,7 @@ def act_on_user(request: Request) -> Any:
             people.enable(db, subject, user)
             request.toast(_("Access is enabled."))
         else:
-            people.reach.require_reach(db, subject, USERS_DISABLE, user)
+            require_reach(db, subject, USERS_DISABLE, user)
             sessions.end_sessions(db, user.id)
             request.toast(_("All sessions of this person have ended."))
     except Refused as refused:
