@@ -98,17 +98,23 @@ FILE = Entity(
     in_menu=False,
 )
 
+VIEW = "files:view"
+"""See and take the files of records one sees."""
+
+DELETE = "files:delete"
+"""Take files off records."""
+
 _EVERYBODY = tuple(role.name for role in permissions.ROLES)
 PERMISSIONS = (
     Permission(
-        name="files:view",
+        name=VIEW,
         title=_("See the files of records one sees"),
         group=_("Files"),
         scopes=(WITH_PARENT,),
         default=dict.fromkeys(_EVERYBODY, WITH_PARENT),
     ),
     Permission(
-        name="files:delete",
+        name=DELETE,
         title=_("Delete files"),
         group=_("Files"),
         scopes=("own", WITH_PARENT, "all"),
