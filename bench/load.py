@@ -66,9 +66,9 @@ PEOPLE = sa.text(
 )
 SEARCH = sa.text(
     """
-    INSERT INTO core_search (entity, record_id, text, owner_id, team_id)
+    INSERT INTO core_search (entity, record_id, text, sort, owner_id, team_id)
     SELECT 'clients.person', id, name_sort || ' ' || ltrim(phones #>> '{0,value}', '+') || ' ' || (emails #>> '{0,value}'),
-        owner_id, team_id
+        name_sort, owner_id, team_id
     FROM clients_person WHERE id BETWEEN :first AND :last
     """
 )

@@ -191,6 +191,8 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
         options.setdefault("pool_size", 10)
         options.setdefault("max_overflow", 10)
     settings = f"-c search_path={SCHEMA},public -c timezone=UTC -c lock_timeout=10s -c jit=off -c plan_cache_mode=force_custom_plan"
+    # A page never gains what starting parallel workers costs.
+    settings += " -c max_parallel_workers_per_gather=0"
     return sa.create_engine(
         url,
         json_serializer=to_json,

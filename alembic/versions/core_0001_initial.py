@@ -362,6 +362,7 @@ def upgrade() -> None:
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("sort", sa.Text(collation="C"), server_default="", nullable=False),
         sa.Column("owner_id", sa.BigInteger(), nullable=True),
         sa.Column("team_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("entity", "record_id", name="pk_core_search"),

@@ -25,6 +25,8 @@ class SearchText(Base):
     entity: Mapped[str] = mapped_column(primary_key=True)
     record_id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str]
+    sort: Mapped[str] = mapped_column(sa.Text(collation="C"), default="", server_default="")
+    """The record's default sort key, so that what is found can be ordered here; records in the trash have no row."""
     owner_id: Mapped[int | None]
     team_id: Mapped[int | None]
 

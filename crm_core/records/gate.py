@@ -8,7 +8,7 @@ and "why may she see this" is the list of the branches that hold. There is no se
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +29,9 @@ WITH_PARENT = "parent"
 #: Nothing. SQLAlchemy's own `false()` would swallow the criteria beside it, and the gate's mark with them.
 NEVER: ColumnElement[bool] = sa.literal_column("false", sa.Boolean())
 
+#: From so many shares on, walking the order of a list past other rows is cheaper than fetching and sorting them all.
+MANY_SHARES = 1000
+
 #: Which verbs a share reaches, by its level.
 SHARED_VERBS = {"view": ("view", "edit"), "edit": ("edit",)}
 
@@ -40,7 +43,8 @@ class Branch:
     kind: str
     criterion: ColumnElement[bool]
     sentence: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    walk: ColumnElement[bool] | None = None
+    """The same for a list without filters: makes the database walk the list's order and look each row up in a hash."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Gate:
     # -- branches --------------------------------------------------------------------------------------------------
 
     def branches(self, what: str | type | Entity, verb: str = "view") -> list[Branch]:
-        """Return the branches of a verb, disjoint, none when it is not held at all."""
+        """Return the branches of a verb, which may overlap; none when it is not held at all."""
         entity = self.entity(what)
         model: Any = entity.model
         scopes = self.subject.scopes(f"{entity.permission_prefix}:{verb}")
@@ -106,14 +110,17 @@ class Gate:
                 .where(Grant.principal_id.in_(sorted(self.subject.principal_ids)))
                 .where(Grant.level.in_(SHARED_VERBS[verb]))
             )
-            found.append(Branch("shared", model.id.in_(shares), _("the record was shared")))
+            many = (self.subject.shares or {}).get(entity.name, 0) > MANY_SHARES
+            # IS TRUE keeps the planner from turning the hash into a join that fetches and sorts all of them.
+            walk = model.id.in_(shares).is_(sa.true()) if many else None
+            found.append(Branch("shared", model.id.in_(shares), _("the record was shared"), walk))
         if WITH_PARENT in scopes and entity.parent:
             found.append(Branch(WITH_PARENT, self._with_parent(entity, verb), _("may see what it belongs to")))
         named = {scope.name: scope for scope in entity.scopes}
         for name in sorted(scopes & named.keys()):
             scope: NamedScope = named[name]
             found.append(Branch(f"named:{name}", scope.criterion(model, self.subject), scope.sentence))
-        return _disjoint(found)
+        return found
 
     def _with_parent(self, entity: Entity, verb: str) -> ColumnElement[bool]:
         model: Any = entity.model
@@ -292,16 +299,6 @@ def _gives(kind: str, scopes: set[str]) -> bool:
     if kind == "shared":
         return bool(scopes & {"shared", "team"})
     return kind.removeprefix("named:") in scopes
-
-
-def _disjoint(branches: list[Branch]) -> list[Branch]:
-    # Disjoint branches need no de-duplication, so that a page of n rows needs n+1 rows of each and no more.
-    result: list[Branch] = []
-    for index, branch in enumerate(branches):
-        before = [earlier.criterion for earlier in branches[:index]]
-        criterion = sa.and_(branch.criterion, *(one.is_not(sa.true()) for one in before)) if before else branch.criterion
-        result.append(Branch(branch.kind, criterion, branch.sentence, branch.values))
-    return result
 
 
 def user_names(session: Session, ids: Iterable[int | None]) -> dict[int, str]:

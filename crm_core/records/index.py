@@ -27,6 +27,7 @@ def search_row(entity: Entity, row: Mapping[str, Any]) -> dict[str, Any]:
         "entity": entity.name,
         "record_id": row["id"],
         "text": search_text(entity, row),
+        "sort": str(row.get(entity.sort) or ""),
         "owner_id": row.get("owner_id"),
         "team_id": row.get("team_id"),
     }
@@ -51,7 +52,14 @@ def address_rows(entity: Entity, row: Mapping[str, Any]) -> list[dict[str, Any]]
 
 
 def refresh(session: Session, entity: Entity, rows: Sequence[Mapping[str, Any]], *, fresh: bool = False) -> None:
-    """Write search text and addresses of the rows anew; `fresh` says that the records have none yet."""
+    """Write search text and addresses of the rows anew; `fresh` says that the records have none yet.
+
+    Records in the trash are not found and are nobody's doubles, so they lose theirs.
+    """
+    trashed = [row["id"] for row in rows if row.get("deleted_at") is not None]
+    if trashed:
+        drop(session, entity, trashed)
+        rows = [row for row in rows if row.get("deleted_at") is None]
     if not rows:
         return
     texts = to_json([search_row(entity, row) for row in rows])
@@ -68,15 +76,16 @@ def refresh(session: Session, entity: Entity, rows: Sequence[Mapping[str, Any]],
 
 # One statement with its rows as JSON: a row a parameter set is several times slower.
 _TEXTS = (
-    "INSERT INTO core_search (entity, record_id, text, owner_id, team_id) "
-    "SELECT entity, record_id, text, owner_id, team_id "
+    "INSERT INTO core_search (entity, record_id, text, sort, owner_id, team_id) "
+    "SELECT entity, record_id, text, sort, owner_id, team_id "
     "FROM jsonb_populate_recordset(NULL::core_search, CAST(:rows AS jsonb))"
 )
 _INSERT_TEXTS = sa.text(_TEXTS)
 _WRITE_TEXTS = sa.text(
-    _TEXTS + " ON CONFLICT (entity, record_id) DO UPDATE SET text = excluded.text, owner_id = excluded.owner_id, "
-    "team_id = excluded.team_id WHERE (core_search.text, core_search.owner_id, core_search.team_id) "
-    "IS DISTINCT FROM (excluded.text, excluded.owner_id, excluded.team_id)"
+    _TEXTS + " ON CONFLICT (entity, record_id) DO UPDATE SET text = excluded.text, sort = excluded.sort, "
+    "owner_id = excluded.owner_id, team_id = excluded.team_id "
+    "WHERE (core_search.text, core_search.sort, core_search.owner_id, core_search.team_id) "
+    "IS DISTINCT FROM (excluded.text, excluded.sort, excluded.owner_id, excluded.team_id)"
 )
 _INSERT_ADDRESSES = sa.text(
     "INSERT INTO core_address (entity, record_id, kind, value, main) SELECT entity, record_id, kind, value, main "

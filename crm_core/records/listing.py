@@ -23,14 +23,19 @@ from crm_core import clock
 from crm_core.db import to_json
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
+from crm_core.models.log import Change
+from crm_core.models.records import ImportRun
 from crm_core.records.fields import all_fields
 from crm_core.records.gate import NEVER, Gate
-from crm_core.records.searching import match_criterion, owner_of
-from crm_core.specs import Entity
+from crm_core.models.records import SearchText
+from crm_core.records.searching import is_frequent, is_long, match_criterion, matches, owner_of
+from crm_core.specs import Entity, Filter
 
 PAGE = 50
 MAX_PAGE = 200
 COUNT_TO = 10_000
+#: Rows of a list's order that a search for frequent text looks through before it gathers all that match.
+WALK = 5_000
 
 #: Which questions may be asked of a field of each kind; the first is the usual one.
 OPERATORS: dict[str, tuple[str, ...]] = {
@@ -217,6 +222,30 @@ class FilterContext:
     today: dt.date
 
 
+def _made_by_import(model: Any, value: str, _context: FilterContext) -> ColumnElement[bool]:
+    number = int(value) if value.isdecimal() and len(value) < 19 else 0
+    operation = sa.select(ImportRun.operation_id).where(ImportRun.id == number).scalar_subquery()
+    return model.id.in_(
+        sa.select(Change.record_id).where(
+            Change.operation_id == operation,
+            Change.entity == sa.select(ImportRun.entity).where(ImportRun.id == number).scalar_subquery(),
+            Change.action == "insert",
+        )
+    )
+
+
+#: Filters of every entity that are led to by links and stand in no menu.
+_FOR_ALL = (
+    Filter(
+        name="import",
+        title=_("Made by an import"),
+        kind="text",
+        criterion=_made_by_import,
+        sentence=_("Made by import no. ${value}"),
+    ),
+)
+
+
 @dataclass
 class _Plan:
     entity: Entity
@@ -237,7 +266,7 @@ class Listing:
         self.entity = entity
         self.model: Any = entity.model
         self.fields = all_fields(gate.session, entity, gate.subject)
-        self.own_filters = {one.name: one for one in entity.filters}
+        self.own_filters = {one.name: one for one in (*entity.filters, *_FOR_ALL)}
 
     def page(self, query: ListQuery, columns: Iterable[str] | None = None) -> Page:
         """Return the rows of a page in one statement; each has `id`, the label, `version` and the columns."""
@@ -245,7 +274,19 @@ class Listing:
         backwards = bool(query.before)
         cursor = _read_cursor(query.before or query.after)
         wanted = self.column_names(query) if columns is None else list(columns)
-        inner = self._keyset(plan, query, cursor, backwards)
+        if query.search and not query.trash and is_frequent(self.gate.session, query.search):
+            page = self._walked(plan, query, cursor, backwards, wanted)
+            if page is not None:
+                return page
+        if self._found_in_index(plan, query):
+            inner = self._gathered(plan, query, cursor, backwards)
+        else:
+            inner = self._keyset(plan, query, cursor, backwards)
+        return self._shown(plan, query, inner, cursor, backwards, wanted)
+
+    def _shown(
+        self, plan: _Plan, query: ListQuery, inner: Any, cursor: tuple[Any, int] | None, backwards: bool, wanted: list[str]
+    ) -> Page:
         shown = self._columns(plan, wanted)
         alive = self.gate.alive(self.entity, trash=query.trash)
         ahead = plan.descending != backwards
@@ -271,12 +312,12 @@ class Listing:
         """Return how many records the query finds, at most `limit` + 1."""
         plan = self._plan(query)
         parts = [
-            sa.select(sa.literal(1)).select_from(self.model).where(*criteria).limit(limit + 1)
+            sa.select(self.model.id).where(*criteria).limit(limit + 1)
             for criteria in self._branches(plan, query)
         ]
         if not parts:
             return 0
-        union = parts[0].subquery() if len(parts) == 1 else sa.union_all(*(_limited(one) for one in parts)).subquery()
+        union = parts[0].subquery() if len(parts) == 1 else sa.union(*(_limited(one) for one in parts)).subquery()
         found = self.gate.session.scalar(sa.select(sa.func.count()).select_from(union)) or 0
         return min(int(found), limit + 1)
 
@@ -289,7 +330,7 @@ class Listing:
         ]
         if not parts:
             return []
-        union = sa.union_all(*(_limited(one) for one in parts)).subquery()
+        union = sa.union(*(_limited(one) for one in parts)).subquery()
         return list(self.gate.session.scalars(sa.select(union.c.id).order_by(union.c.id).limit(limit)))
 
     def column_names(self, query: ListQuery) -> list[str]:
@@ -307,6 +348,63 @@ class Listing:
                 .order_by(self.model.id)
             )
         )
+
+    # -- search ----------------------------------------------------------------------------------------------------
+
+    def _found_in_index(self, plan: _Plan, query: ListQuery) -> bool:
+        """Tell whether `core_search` alone can answer: default order, nothing but the text asked."""
+        text = isinstance(plan.order.type, sa.Text)
+        return bool(query.search) and is_long(query.search) and plan.sort is None and text and not (plan.criteria or query.trash)
+
+    def _gathered(self, plan: _Plan, query: ListQuery, cursor: tuple[Any, int] | None, backwards: bool) -> Any:
+        """Gather what matches in the search index and order it there, without touching the records themselves."""
+        ahead = plan.descending != backwards
+        parts = []
+        for branch in self.gate.branches(self.entity):
+            statement = sa.select(SearchText.record_id.label("id"), SearchText.sort.label("sort_value")).where(
+                SearchText.entity == self.entity.name, matches(query.search)
+            )
+            owner = owner_of(self.gate, branch.kind)
+            if owner is not None:
+                statement = statement.where(getattr(SearchText, owner[0]).in_(owner[1]))
+            elif branch.kind != "all":
+                reached = sa.select(self.model.id).where(self.gate.alive(self.entity), branch.criterion)
+                statement = statement.where(SearchText.record_id.in_(reached))
+            if cursor is not None:
+                statement = statement.where(_beyond(SearchText.sort, SearchText.record_id, cursor, ahead, False))
+            parts.append(
+                statement.order_by(*_order(SearchText.sort, SearchText.record_id, ahead, False)).limit(query.limit + 1)
+            )
+        return self._united(plan, query, parts, ahead)
+
+    def _walked(
+        self, plan: _Plan, query: ListQuery, cursor: tuple[Any, int] | None, backwards: bool, wanted: list[str]
+    ) -> Page | None:
+        """Look through the first rows of the order for text that many have; None where that did not fill the page."""
+        ahead = plan.descending != backwards
+        parts = []
+        for criteria in self._branches(plan, replace(query, search="")):
+            statement = sa.select(self.model.id.label("id"), plan.order.label("sort_value")).where(*criteria)
+            if cursor is not None:
+                statement = statement.where(_beyond(plan.order, self.model.id, cursor, ahead, plan.nullable))
+            ordered = statement.order_by(*_order(plan.order, self.model.id, ahead, plan.nullable)).limit(WALK).subquery()
+            found = sa.exists().where(
+                SearchText.entity == self.entity.name, SearchText.record_id == ordered.c.id, matches(query.search)
+            )
+            # IS TRUE keeps the planner from making a join of it that gathers all.
+            parts.append(
+                sa.select(ordered.c.id, ordered.c.sort_value)
+                .where(found.is_(sa.true()))
+                .order_by(*_order(ordered.c.sort_value, ordered.c.id, ahead, plan.nullable))
+                .limit(query.limit + 1)
+            )
+        if not parts:
+            return None
+        page = self._shown(plan, query, self._united(plan, query, parts, ahead), cursor, backwards, wanted)
+        full = bool(page.previous if backwards else page.next)
+        if full or self.count(replace(query, search="", after="", before=""), limit=WALK) < WALK:
+            return page
+        return None
 
     # -- how -------------------------------------------------------------------------------------------------------
 
@@ -331,9 +429,12 @@ class Listing:
         alive = self.gate.alive(self.entity, trash=query.trash)
         result = []
         for branch in self.gate.branches(self.entity, verb):
-            criteria = [alive, branch.criterion, *plan.criteria]
+            plain = not plan.criteria and not query.search
+            criterion = branch.walk if plain and branch.walk is not None else branch.criterion
+            criteria = [alive, criterion, *plan.criteria]
             if query.search:
-                criteria.append(match_criterion(self.gate, self.entity, query.search, owner_of(self.gate, branch.kind)))
+                owner = owner_of(self.gate, branch.kind)
+                criteria.append(match_criterion(self.gate, self.entity, query.search, owner))
             result.append(criteria)
         return result
 
@@ -348,15 +449,19 @@ class Listing:
             parts.append(
                 statement.order_by(*_order(order, self.model.id, ahead, plan.nullable)).limit(query.limit + 1)
             )
+        return self._united(plan, query, parts, ahead)
+
+    def _united(self, plan: _Plan, query: ListQuery, parts: list[Any], ahead: bool) -> Any:
         if not parts:
             return (
-                sa.select(self.model.id.label("id"), order.label("sort_value"))
+                sa.select(self.model.id.label("id"), plan.order.label("sort_value"))
                 .where(self.gate.alive(self.entity, trash=query.trash), NEVER)
                 .subquery("page")
             )
         if len(parts) == 1:
             return parts[0].subquery("page")
-        union = sa.union_all(*(_limited(one) for one in parts)).subquery("branches")
+        # Branches overlap, but the first rows of their union are among the first of each, so little is compared.
+        union = sa.union(*(_limited(one) for one in parts)).subquery("branches")
         return (
             sa.select(union.c.id, union.c.sort_value)
             .order_by(*_order(union.c.sort_value, union.c.id, ahead, plan.nullable))

@@ -217,6 +217,7 @@ def trash(gate: Gate, entity: Entity, ids: Iterable[int]) -> Outcome:
     now = clock.now()
     for batch in _batches(outcome.changed):
         _trash(gate, entity, batch, now, operation)
+        index.drop(session, entity, batch)
         _tell(gate, entity, "trashed", batch)
     return outcome
 
@@ -261,6 +262,7 @@ def restore(gate: Gate, entity: Entity, ids: Iterable[int]) -> Outcome:
             execution_options={UNGATED: "the ids came through the gate"},
         )
         _expire(session, entity)
+        index.refresh_ids(session, entity, batch)
         _tell(gate, entity, "restored", batch)
     return outcome
 

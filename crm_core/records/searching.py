@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from crm_core.forms import MULTI
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 MAX_WORDS = 6
 #: Trigrams need three characters; shorter words are looked for at the beginning of the sort key.
 SHORT = 3
+#: Under so many records no way of searching is slow.
+SMALL = 20_000
+#: The part of all records above which a text counts as frequent.
+FREQUENT = 0.02
 
 
 @dataclass(frozen=True)
@@ -91,17 +96,39 @@ def match_criterion(
     readings = variants(text)
     if not any(readings):
         return sa.true()
-    if all(len(word) < SHORT for reading in readings for word in reading):
+    if not is_long(text):
         # Too short for trigrams: the beginning of the name, by the index of the default order.
         short = [getattr(model, entity.sort).startswith(" ".join(reading), autoescape=True) for reading in readings]
         return sa.or_(*short)
-    # All readings in one subquery: as an OR of several, none of them could become a join.
-    either = [sa.and_(*(_like(word) for word in reading)) for reading in readings if reading]
-    found = sa.select(SearchText.record_id).where(SearchText.entity == entity.name, sa.or_(*either))
+    found = sa.select(SearchText.record_id).where(SearchText.entity == entity.name, matches(text))
     if owner is not None:
         found = found.where(_is_one_of(getattr(SearchText, owner[0]), owner[1]))
     inside: ColumnElement[bool] = model.id.in_(found)
     return inside
+
+
+def is_long(text: str) -> bool:
+    """Tell whether a text has a word long enough for trigrams."""
+    return any(len(word) >= SHORT for reading in variants(text) for word in reading)
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    """Return the criterion on `core_search` for all readings at once: as an OR of joins none could use the index."""
+    return sa.or_(*(sa.and_(*(_like(word) for word in reading)) for reading in variants(text) if reading))
+
+
+def is_frequent(session: Session, text: str) -> bool:
+    """Tell by the planner's statistics whether more than a fiftieth of all records have the text."""
+    if not is_long(text):
+        return False
+    query = sa.select(SearchText.record_id).where(matches(text))
+    total = session.scalar(sa.text("SELECT reltuples FROM pg_class WHERE oid = 'core_search'::regclass")) or 0
+    if total < SMALL:
+        return False
+    connection = session.connection()
+    compiled = query.compile(connection.engine)
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
+    return bool(plan[0]["Plan"]["Plan Rows"] > total * FREQUENT)
 
 
 def _is_one_of(column: Any, values: Sequence[int]) -> ColumnElement[bool]:
@@ -155,7 +182,8 @@ def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
     if not parts:
         return []
     statement = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(one.subquery()) for one in parts))
-    rows = gate.session.execute(statement).all()
+    # Branches of the gate overlap.
+    rows = {row[0]: row for row in gate.session.execute(statement)}.values()
     typed = " ".join(variants(text)[0])
     ranked = sorted(rows, key=lambda row: (_rank(typed, cleaning.sort_key(str(row[1] or ""))), str(row[1] or "")))
     return [

@@ -35,8 +35,8 @@ class Subject:
     role_ids: frozenset[int] = frozenset()
     roles: frozenset[str] = frozenset()
     principal_ids: frozenset[int] = frozenset()
-    shared_entities: frozenset[str] | None = None
-    """Entities of which something is shared with him; None where that was not asked."""
+    shares: Mapping[str, int] | None = None
+    """How many records of each entity are shared with him; None where that was not asked."""
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     locale: str = ""
     time_zone: str = ""
@@ -75,7 +75,7 @@ class Subject:
         """Tell whether anything of an entity may be shared with him: where nothing is, the gate need not look."""
         if not self.principal_ids:
             return False
-        return self.shared_entities is None or entity in self.shared_entities
+        return self.shares is None or bool(self.shares.get(entity))
 
     def may(self, permission: str) -> bool:
         """Tell whether the permission is held in any scope; which records it reaches is the gate's to say."""
@@ -101,7 +101,8 @@ _RIGHTS_SQL = """
             SELECT g.permission, jsonb_agg(DISTINCT g.scope) AS scopes
             FROM core_role_grant g JOIN my_roles r ON r.id = g.role_id GROUP BY g.permission) x) AS grants,
         ARRAY(SELECT id FROM my_principals) AS principals,
-        ARRAY(SELECT DISTINCT g.entity FROM core_grant g WHERE g.principal_id IN (SELECT id FROM my_principals)) AS shared,
+        (SELECT jsonb_object_agg(entity, n) FROM (SELECT g.entity, count(*) AS n FROM core_grant g
+            WHERE g.principal_id IN (SELECT id FROM my_principals) GROUP BY g.entity) x) AS shares,
         (SELECT epoch FROM core_rights_epoch WHERE id = 1) AS epoch,
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
@@ -223,7 +224,7 @@ def _subject(row: Any) -> Subject:
         role_ids=frozenset(row.role_ids),
         roles=frozenset(row.roles),
         principal_ids=frozenset(row.principals),
-        shared_entities=frozenset(row.shared),
+        shares=row.shares or {},
         grants={name: frozenset(scopes) for name, scopes in (row.grants or {}).items()},
         locale=row.locale,
         time_zone=row.time_zone,

@@ -96,7 +96,7 @@ def test_who_names_everybody_with_a_reason(db: Any, factories: Any, gate_of: Any
 
     viewers = {viewer.user_id: [reason.kind for reason in viewer.reasons] for viewer in gate_of().who(PERSON, person.id)}
 
-    assert viewers == {owner.id: ["own"], colleague.id: ["team"], director.id: ["all"]}
+    assert viewers == {owner.id: ["own", "team"], colleague.id: ["team"], director.id: ["all"]}
 
 
 def test_why_agrees_with_the_list_in_ten_thousand_cases(
