@@ -65,7 +65,7 @@ FILES = {
             config.add_route("page", "/elsewhere")
             config.add_view(view, route_name="page")
     """,
-    "crm_bad/services.py": "import crm_clients.models\nfrom crm_core.views import shapes\n",
+    "crm_bad/services.py": "import crm_clients.models\nfrom crm_core.views import errors\n",
     "crm_bad/i18n.py": """
         from pyramid.i18n import TranslationStringFactory
         _ = TranslationStringFactory("crm_bad")
@@ -133,7 +133,7 @@ def test_each_broken_law_is_found(tmp_path):
         "'bad:nothing', which nobody declares",
         "there is no template templates/none.pt",
         "imports the plugin crm_clients",
-        "private room crm_core.views",
+        "private room crm_core.views.errors",
         "name no permission",
         "core_log_insert",
         "deletes with core_user",
