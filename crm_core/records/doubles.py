@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from rapidfuzz import fuzz
 
 from crm_core.db import UNGATED
+from crm_core.forms import MULTI
 from crm_core.models.records import Address, SearchText
 from crm_core.records import cleaning
+from crm_core.records.fields import schema_fields
 from crm_core.records.gate import Gate, user_names
 from crm_core.specs import DoubleRule, Entity
 
@@ -104,10 +106,8 @@ def _by_address(gate: Gate, entity: Entity, values: Mapping[str, Any], found: di
 
 
 def _by_field(gate: Gate, entity: Entity, rule: DoubleRule, value: Any, found: dict[int, _Candidate]) -> None:
-    from crm_core.records.fields import schema_fields
-
     info = schema_fields(entity.schema)[rule.field]
-    text = str(value or "").strip()
+    text = value.strip() if isinstance(value, str) else ""
     if info.clean is not None and text:
         text = str(info.clean(text).value or "")
     if not text:
@@ -125,7 +125,13 @@ def _by_name(
     gate: Gate, entity: Entity, rule: DoubleRule, values: Mapping[str, Any], found: dict[int, _Candidate]
 ) -> None:
     model: Any = entity.model
-    derived = entity.prepare(values) if entity.prepare is not None else {}
+    fields = schema_fields(entity.schema)
+    whole = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, str) and name in fields and fields[name].kind not in MULTI
+    }
+    derived = entity.prepare(whole) if entity.prepare is not None else {}
     typed = str(derived.get(entity.sort) or cleaning.sort_key(str(values.get(rule.field) or "")))
     words = [word for word in typed.split() if len(word) >= 3 and not any(char.isdigit() for char in word)]
     # One word of a person's name is shared by thousands.
@@ -144,9 +150,16 @@ def _by_name(
         execution_options=_ANYBODY,
     )
     for number, name in rows:
-        alike = 100.0 if name == typed else fuzz.token_sort_ratio(typed, name)
+        alike = 100.0 if name == typed else _alike(typed, name, entity.person)
         if alike >= ALIKE:
             found.setdefault(number, _Candidate(number)).add(rule, alike / 100)
+
+
+def _alike(typed: str, name: str, person: bool) -> float:
+    # One of two people is often known without the patronymic; a company with one word more is another company.
+    if person and len(typed.split()) != len(name.split()):
+        return fuzz.token_set_ratio(typed, name) * 0.9
+    return fuzz.token_sort_ratio(typed, name)
 
 
 def _shown(gate: Gate, entity: Entity, candidates: Sequence[_Candidate]) -> list[Double]:

@@ -176,8 +176,8 @@ def link_main_companies(session: Session, person_ids: Sequence[int]) -> None:
         )
         .where(person.c.id.in_(person_ids), person.c.company_id.is_not(None), Membership.id.is_(None))
     )
-    pairs = session.execute(missing, execution_options={UNGATED: "links follow the record"}).tuples().all()
-    link_pairs(session, pairs)
+    found = session.execute(missing, execution_options={UNGATED: "links follow the record"})
+    link_pairs(session, [(row[0], row[1]) for row in found])
 
 
 def link(gate: Gate, person: Person, company_id: int, role: str | None = None) -> Membership:
