@@ -45,15 +45,15 @@ def serve(request: Request, digest: str, name: str, content_type: str, dispositi
     return response
 
 
-@view_config(route_name="files.show", request_method="GET", permission="files:view")
+@view_config(route_name="files.show", request_method="GET", permission=files.VIEW)
 def download(context: FileContext, request: Request) -> Response:
     """Send a file."""
     found = context.record
-    assert found is not None  # noqa: S101  the context answers 404 otherwise
+    assert found is not None
     return serve(request, found.digest, found.name, found.content_type, files.disposition(found))
 
 
-@view_config(route_name="files.attach", request_method="POST", permission="files:view")
+@view_config(route_name="files.attach", request_method="POST", permission=files.VIEW)
 def attach(request: Request) -> Any:
     """Put files on a record that the person may change."""
     try:
@@ -78,11 +78,11 @@ def attach(request: Request) -> Any:
     return go(request, safe_next(request.POST.get("next") or f"{entity.url}/{ref.id}"))
 
 
-@view_config(route_name="files.delete", request_method="POST", permission="files:delete")
+@view_config(route_name="files.delete", request_method="POST", permission=files.DELETE)
 def delete(context: FileContext, request: Request) -> Any:
     """Take a file off its record; it can be put back."""
     found = context.record
-    assert found is not None  # noqa: S101  the context answers 404 otherwise
+    assert found is not None
     saving.trash(request.gate, files.FILE, [found.id])
     operation = operations.current(request.db)
     toast(request, _("The file is in the trash"), undo_href=f"/operations/{operation}/undo")
