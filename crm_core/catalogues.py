@@ -423,7 +423,7 @@ def _collect() -> tuple[dict[str, dict[Key, Used]], list[str]]:
     return by_domain, problems
 
 
-def translate(package: str, source: Path) -> int:
+def translate(package: str, source: Path, quietly: bool = False) -> int:
     """Merge Russian texts from a JSON file into a package's catalogues; English gets the message ids.
 
     The file is ``{"Save": "Сохранить", "__plurals__": [{"msgid", "plural", "ru": [one, few, many]}]}``; a context goes
@@ -459,7 +459,8 @@ def translate(package: str, source: Path) -> int:
                 catalogue.add(both, strings)
         write_catalogue(folder, "ru", russian)
         write_catalogue(folder, "en", english)
-    print(f"{folder.name}: {len(texts) + len(plurals)} texts merged")
+    if not quietly:
+        print(f"{folder.name}: {len(texts) + len(plurals)} texts merged")
     return 0
 
 

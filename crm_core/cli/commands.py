@@ -447,3 +447,64 @@ def plugin_check(context: click.Context, **given: Any) -> None:
     with Installation.of(settings).running() as installation:
         configure(installation.app_settings).make_wsgi_app()
     click.echo(f"All is well: {', '.join(plugins.names()) or 'no plugin is on'}.")
+
+
+@plugin.command(name="archive")
+@place_options
+@click.argument("name")
+@click.pass_context
+def plugin_archive(context: click.Context, name: str, **given: Any) -> None:
+    """Write the tables of a plugin that is off to a file; they stay until they are purged."""
+    from crm_core import lifecycle
+
+    settings = installation_of(context, **given)
+    lifecycle.require_off(settings, name)
+    with Installation.of(settings).running() as installation, installation.engine() as engine:
+        path = lifecycle.archive(engine, settings, name)
+    click.echo(f"Written: {path}")
+
+
+@plugin.command(name="purge")
+@place_options
+@click.argument("name")
+@click.option("--confirm", metavar="NAME", help="The name once more, for programs; a person is asked for it.")
+@click.pass_context
+def plugin_purge(context: click.Context, name: str, confirm: str | None, **given: Any) -> None:
+    """Drop the tables of a plugin that is off, for good."""
+    from crm_core import lifecycle
+
+    settings = installation_of(context, **given)
+    lifecycle.require_off(settings, name)
+    with Installation.of(settings).running() as installation, installation.engine() as engine:
+        with engine.connect() as connection:
+            held = lifecycle.holdings(connection, name)
+        lifecycle.require_no_dependants(held)
+        for table, rows in [*held.tables.items(), *((table, rows) for (table, _c), rows in held.shared.items())]:
+            click.echo(f"{rows:10}  {table}")
+        if held.state != "archived":
+            click.echo(f"There is no archive of it; to make one: crm plugin archive {name}")
+        if confirm is None:
+            confirm = click.prompt(
+                "This cannot be undone. Type the plugin's name to go on", default="", show_default=False
+            )
+        if confirm != name:
+            raise click.ClickException("The name was not typed; nothing was done.")
+        lifecycle.purge(engine, settings, name)
+    click.echo(f"{name} is purged.")
+
+
+@plugin.command(name="new")
+@click.argument("name")
+@click.option("--title", help="Its title in English; default: the name.")
+@click.option("--title-ru", help="Its title in Russian; default: the English one.")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), help="The folder; default: plugins/NAME or crm-NAME."
+)
+def plugin_new(name: str, title: str | None, title_ru: str | None, into: Path | None) -> None:
+    """Write a plugin with one entity, its migration, both languages and passing tests."""
+    from crm_core import scaffold
+
+    folder = scaffold.write_plugin(name, title=title or "", title_ru=title_ru or "", into=into)
+    click.echo(f"Written: {folder}")
+    click.echo(f"Install it (pip install --no-deps -e {folder}), put {name} into crm.plugins, run: crm db upgrade")
+    click.echo(f"Its tests: python -m pytest {folder}")

@@ -71,6 +71,18 @@ class Installation:
             self.stop()
 
     @contextmanager
+    def engine(self) -> Iterator[sa.Engine]:
+        """Give an engine for one command."""
+        from crm_core.db import make_engine
+
+        check_database(self.settings, self.database_url)
+        engine = make_engine(self.database_url, poolclass=sa.NullPool)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    @contextmanager
     def session(self) -> Iterator[tuple[Session, Plugins]]:
         """Give a session on current tables, with the plugins; committed at the end."""
         from crm_core.jobs import environment
