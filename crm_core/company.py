@@ -39,6 +39,9 @@ OPEN, APPROVAL, INVITATION, CLOSED = "open", "approval", "invitation", "closed"
 #: Names that are not shown before sign-in come nowhere near this list.
 CURRENCIES = ("RUB", "BYN", "KZT", "UZS", "AMD", "GEL", "KGS", "AZN", "TRY", "CNY", "AED", "EUR", "USD")
 
+#: Settings that the ini may give a first value.
+_IN_INI = {LOCALE: "crm.locale", CURRENCY: "crm.currency", TIME_ZONE: "crm.time_zone"}
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(key=NAME, title=_("Name of the company"), default="CRM"),
     Setting(key=LOGO, title=_("Logo"), kind="image", default="", help=_("PNG, JPEG or WebP; shown above the menu.")),
@@ -200,7 +203,7 @@ class Company:
         if spec.kind == "secret":
             return self._secret(key)
         value = self._known().get(key)
-        return spec.default if value is None else value
+        return self._default(spec) if value is None else value
 
     def is_set(self, key: str) -> bool:
         """Tell whether a setting was ever given a value; how pages show that there is a password."""
@@ -270,6 +273,11 @@ class Company:
             password=self.get(MAIL_PASSWORD),
             sender=self.get(MAIL_SENDER),
         )
+
+    def _default(self, spec: Setting) -> Any:
+        # What the ini says counts until somebody chooses otherwise in the browser.
+        ini = self._session.info.get("crm.settings", {})
+        return ini.get(_IN_INI.get(spec.key, ""), "") or spec.default
 
     def _known(self) -> Mapping[str, Any]:
         if self._values is None:

@@ -200,7 +200,7 @@ class Formats:
         return value.astimezone(self.tz).date() if isinstance(value, dt.datetime) else value
 
     def _say(self, text: TranslationString) -> str:
-        return translate(self._localizer or _core_localizer(self.locale), text)
+        return translate(self._localizer or localizer_for(self.locale), text)
 
 
 @lru_cache(maxsize=8)
@@ -224,7 +224,8 @@ def negotiate_locale(request: Request) -> str:
     wanted = getattr(request, "_LOCALE_", None) or _of_person(request, "locale") or request.cookies.get(LOCALE_COOKIE)
     if wanted in LOCALES:
         return str(wanted)
-    default = request.registry.settings.get("crm.locale", "ru")
+    company = getattr(request, "company", None)
+    default = company.locale if company else request.registry.settings.get("crm.locale", "ru")
     # Without an explicit order of preference the header says nothing, and `lookup` would answer with any of ours.
     if request.accept_language:
         return request.accept_language.lookup(LOCALES, default=default)
@@ -232,7 +233,9 @@ def negotiate_locale(request: Request) -> str:
 
 
 def _request_formats(request: Request) -> Formats:
-    tz = _of_person(request, "time_zone") or request.registry.settings.get("crm.time_zone", "Europe/Moscow")
+    company = getattr(request, "company", None)
+    default = company.time_zone if company else request.registry.settings.get("crm.time_zone", "Europe/Moscow")
+    tz = _of_person(request, "time_zone") or default
     return Formats(request.locale, tz, request.localizer)
 
 

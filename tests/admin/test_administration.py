@@ -167,7 +167,7 @@ def test_a_deleted_account_hands_its_records_over_and_leaves_its_history(
 
     gone = db.get_one(User, leaver.id)
     assert (gone.status, gone.email, gone.password_hash, gone.roles) == (DELETED, "", None, [])
-    assert gone.name == f"Бывший сотрудник {gone.id}"
+    assert gone.name == f"Former employee {gone.id}"
     assert db.get_one(Team, team.id).head_id is None
     owners = db.execute(sa.text("SELECT name, owner_id FROM core_view")).all()
     assert [(row.name, row.owner_id) for row in owners] == [("Shared", heir.id)]
