@@ -1,17 +1,26 @@
 """Runs the migrations of one distribution; called by `crm_core.migrations` only, which hands over the connection."""
 
-from alembic import context
+from functools import cache
 
+from alembic import context
 from crm_core.db import SCHEMA, Base
 
 config = context.config
 attributes = config.attributes
 
 
+@cache
+def partitions() -> frozenset[str]:
+    """Return the tables that are parts of others: no model describes them. Asked by autogenerate only."""
+    connection = attributes["connection"]
+    return frozenset(connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relispartition").scalars())
+
+
 def include_name(name: str | None, kind: str, parents: object) -> bool:
     """Let autogenerate see the tables of this distribution only, without partitions and custom fields' indexes."""
     if kind == "table":
-        return bool(name) and name.startswith(attributes["prefix"]) and not name.endswith("_alembic") and "_p20" not in name
+        mine = bool(name) and name.startswith(attributes["prefix"]) and not name.endswith("_alembic")
+        return mine and name not in partitions()
     if kind == "index":
         return not (name or "").startswith("cfx_")
     return True

@@ -88,7 +88,9 @@ def test_the_contract_holds_and_can_be_broken(linted: tuple[Any, dict[str, Any]]
 def test_every_package_of_the_tree_stands_in_the_contracts() -> None:
     parser = configparser.ConfigParser()
     parser.read(CONFIG, "utf-8")
-    packages = {path.parent.name for home in ("plugins", "themes") for path in (ROOT / home).glob("*/crm_*/__init__.py")}
+    packages = {
+        path.parent.name for home in ("plugins", "themes") for path in (ROOT / home).glob("*/crm_*/__init__.py")
+    }
     plugins = {path.parent.name for path in (ROOT / "plugins").glob("*/crm_*/__init__.py")}
 
     assert set(parser["importlinter"]["root_packages"].split()) == {"crm_core", *packages}
