@@ -156,11 +156,10 @@ def load(config: str | Path | None = None, data: str | Path | None = None, **ove
     """Read the installation that the arguments or the environment name; ``overrides`` are fields that win."""
     ini, data_dir = locate(config, data)
     if not ini.is_file():
+        if config or os.environ.get("CRM_CONFIG"):
+            raise ConfigurationError("--config", ini, "there is no such file", "begin from etc/crm.ini")
         raise ConfigurationError(
-            "--config" if config or os.environ.get("CRM_CONFIG") else "--data",
-            ini,
-            "there is no such file",
-            f"make the installation first: crm init --data {data_dir}",
+            "--data", data_dir, "holds no installation", f"make one: crm init --data {data_dir}, or name another folder"
         )
     return read(ini, data_dir, **overrides)
 

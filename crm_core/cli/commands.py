@@ -23,7 +23,10 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 @click.pass_context
 def crm(context: click.Context, config: Path | None, data: Path | None) -> None:
     """Look after an installation of the CRM; without --config and --data the one in ./var."""
+    from crm_core.cli.logs import configure_logging
+
     context.obj = {"config": config, "data": data}
+    configure_logging("warning")
 
 
 def place_options(command: Any) -> Any:
@@ -280,6 +283,7 @@ def user_add(
 ) -> None:
     """Make an account that may sign in at once; the password is asked for, never an argument."""
     from crm_core.cli.people import add_account
+    from crm_core.i18n import localizer_for, translate
     from crm_core.people import Refused
 
     settings = installation_of(context, **given)
@@ -292,7 +296,7 @@ def user_add(
         try:
             account = add_account(session, email=email, name=name, password=password, roles=roles, locale=locale)
         except Refused as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(translate(localizer_for("en"), error.sentence)) from None
         click.echo(f"{account.email} may sign in as {', '.join(roles)}.")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from crm_core import clock
-from crm_core.models import User
+from crm_core.models import Role, User
 from crm_core.models.accounts import ACTIVE
 from crm_core.people import Refused, accounts, by_email, normal_email
 from crm_core.records import operations
@@ -22,6 +23,10 @@ def add_account(
     email = normal_email(email)
     if by_email(session, email) is not None:
         raise Refused(f"There is an account with the address {email} already.")
+    known = session.scalars(sa.select(Role.name).order_by(Role.position)).all()
+    for role in roles:
+        if role not in known:
+            raise Refused(f"There is no role {role}; there are: {', '.join(known)}.")
     for problem in passwords.problems(password, email=email, name=name):
         raise Refused(problem)
     return make_account(session, email=email, name=name, password=password, roles=roles, locale=locale)
