@@ -1,9 +1,9 @@
 """Accounts, the change log, records' companions, jobs and deliveries: the tables every installation has."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
+from alembic import op
 from crm_core.db import add_reference, log_table
 
 revision = "core_0001_initial"
