@@ -34,7 +34,8 @@ test: develop assets  ## All tests (ARGS= goes to pytest)
 
 check: develop  ## ruff, mypy, import-linter, translations
 	@$(BIN)/ruff check .
-	@$(PY) -m mypy
+	@MYPYPATH=$(subst $(eval ) ,:,$(strip $(patsubst .,,$(DISTRIBUTIONS)))) $(PY) -m mypy crm_core bench \
+		$(wildcard plugins/*/crm_* themes/*/crm_*)
 	@$(BIN)/lint-imports
 	@$(PY) -m crm_core.i18n check
 
