@@ -1,7 +1,7 @@
 """Settings of the company: typed values over the defaults that plugins declare, secrets sealed by the key file.
 
-Views take `request.company`; jobs make `Company(session, plugins, secrets)`. A key that nobody declares is refused, so that
-a misspelled one is found at once.
+Views take `request.company`; jobs make `Company(session, plugins, secrets)`. A key that nobody declares is refused, so
+that a misspelled one is found at once.
 """
 
 from __future__ import annotations

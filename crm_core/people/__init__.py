@@ -1,7 +1,7 @@
 """People and what they may: accounts, departments, roles, invitations. Plain services, public to plugins.
 
-Each takes the session and the subject on whose behalf it acts, and raises `Refused` with a sentence for that person when
-he may not or when it cannot be done.
+Each takes the session and the subject on whose behalf it acts, and raises `Refused` with a sentence for that person
+when he may not or when it cannot be done.
 """
 
 from crm_core.people.accounts import (

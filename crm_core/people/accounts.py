@@ -453,11 +453,10 @@ def hand_over(session: Session, user_id: int, heir_id: int) -> int:
     ).all()
     count = 0
     for table in tables:
-        result = session.execute(
-            sa.text(f"UPDATE {table} SET owner_id = :heir WHERE owner_id = :user"),  # noqa: S608  names from the catalogue
-            {"heir": heir_id, "user": user_id},
+        update = f"UPDATE {table} SET owner_id = :heir WHERE owner_id = :user RETURNING 1"
+        count += session.scalar(
+            sa.text(f"WITH done AS ({update}) SELECT count(*) FROM done"), {"heir": heir_id, "user": user_id}
         )
-        count += result.rowcount
     session.execute(
         sa.text("UPDATE core_search SET owner_id = :heir WHERE owner_id = :user"), {"heir": heir_id, "user": user_id}
     )
@@ -470,7 +469,7 @@ def _forget(session: Session, user: User, left_name: str) -> None:
     session.execute(sa.delete(UserRole).where(UserRole.user_id == user.id))
     session.execute(sa.delete(UserSession).where(UserSession.user_id == user.id))
     for table in ("core_token", "core_preference", "core_favourite", "core_notification"):
-        session.execute(sa.text(f"DELETE FROM {table} WHERE user_id = :user"), {"user": user.id})  # noqa: S608  constants
+        session.execute(sa.text(f"DELETE FROM {table} WHERE user_id = :user"), {"user": user.id})
     session.execute(sa.update(SignInEvent).where(SignInEvent.user_id == user.id).values(address="", device=""))
     user.name, user.email, user.phone, user.job_title, user.photo = left_name, "", "", "", ""
     user.password_hash, user.team_id, user.status = None, None, DELETED

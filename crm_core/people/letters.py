@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
@@ -9,13 +10,28 @@ from typing import Any, Protocol
 from pyramid.i18n import Localizer
 from sqlalchemy.orm import Session
 
+from crm_core import clock
 from crm_core.i18n import _, localizer_for, translate
+from crm_core.security import tokens
 
 
 class Sender(Protocol):
     """What writes a letter down to be delivered: `crm_core.mail.send`."""
 
-    def __call__(self, session: Session, to: str, subject: str, text: str, html: str = "", **options: Any) -> Any: ...
+    def __call__(
+        self,
+        session: Session,
+        to: str,
+        subject: str,
+        text: str,
+        html: str = "",
+        *,
+        purpose: str,
+        step: str | None = None,
+        secret: bool = False,
+        empty_at: dt.datetime | None = None,
+        user_id: int | None = None,
+    ) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,8 @@ class Letter:
     text: str
     button: str = ""
     after: str = ""
+    token: str = ""
+    """Purpose of the token in its link: the text is emptied when that has expired."""
 
 
 CONFIRM = Letter(
@@ -33,6 +51,7 @@ CONFIRM = Letter(
     _("You have signed up at ${company}. Confirm that this address is yours."),
     _("Confirm the address"),
     _("The link works for three days. If it was not you, do nothing: nobody gets in without your confirmation."),
+    tokens.CONFIRM,
 )
 KNOWN = Letter(
     _("You already have an account"),
@@ -45,12 +64,14 @@ RESET = Letter(
     _("Somebody, probably you, asked for a new password at ${company}."),
     _("Choose a new password"),
     _("The link works for two hours and once. If it was not you, do nothing: the old password stays."),
+    tokens.RESET,
 )
 CHANGE_ADDRESS = Letter(
     _("Confirm your new address"),
     _("You want to use this address at ${company}."),
     _("Use this address"),
     _("The link works for a day. Until then the old address stays."),
+    tokens.CHANGE_ADDRESS,
 )
 ADDRESS_CHANGED = Letter(
     _("Your address was changed"),
@@ -69,6 +90,7 @@ INVITATION = Letter(
     _("${who} invites you to ${company}. Choose a password, and your account is ready."),
     _("Accept the invitation"),
     _("The link works for seven days and once."),
+    tokens.INVITE,
 )
 APPROVED = Letter(_("Your account is ready"), _("Your account at ${company} was approved."), _("Sign in"))
 REJECTED = Letter(_("Your sign-up was declined"), _("Your sign-up at ${company} was declined."))
@@ -114,7 +136,8 @@ class Post:
             _html(say(letter.text), say(letter.button), link, say(letter.after), localizer),
             purpose=purpose,
             step=step,
-            secret="/token/" in path,
+            secret=bool(letter.token),
+            empty_at=clock.now() + tokens.LIFETIMES[letter.token] if letter.token else None,
             user_id=user_id,
         )
 

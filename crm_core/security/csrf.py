@@ -1,7 +1,7 @@
-"""Keeps other sites from acting in a person's name: tokens, the origin of a request, and views with proofs of their own.
+"""Keeps other sites from acting in a person's name: tokens, the origin of a request, views with proofs of their own.
 
-The token is derived from the secret of the session; before sign-in, from a random value in a cookie of its own, signed by
-the key, so that sign-in forms are guarded too. A view whose caller proves itself otherwise says how by `proof=`.
+The token is derived from the secret of the session; before sign-in, from a random value in a cookie of its own, signed
+by the key, so that sign-in forms are guarded too. A view whose caller proves itself otherwise says how by `proof=`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from limits import RateLimitItem, parse
@@ -58,10 +58,10 @@ class Limits:
         self._shared: MovingWindowRateLimiter | None = None
         self._shared_after = 0.0
         if redis_url:
-            storage: Storage = storage_from_string(  # type: ignore[assignment]
+            storage = storage_from_string(
                 _limits_url(redis_url), socket_timeout=0.1, socket_connect_timeout=0.1, wrap_exceptions=True
             )
-            self._shared = MovingWindowRateLimiter(storage)  # type: ignore[arg-type]
+            self._shared = MovingWindowRateLimiter(cast(Storage, storage))
 
     def hit(self, rule: Rule, *keys: object) -> bool:
         """Count one try; False when there have been too many."""

@@ -15,7 +15,7 @@ from crm_core.models import accounts
 from crm_core.security import sessions
 from crm_core.security.permissions import SIGNED_IN
 from crm_core.security.secrets import hash_secret
-from crm_core.security.subject import ANONYMOUS, SignedIn, Subject, load_signed_in, load_subject
+from crm_core.security.subject import ANONYMOUS, SignedIn, Subject, load_signed_in
 
 
 class SessionPolicy:
@@ -80,12 +80,6 @@ def reading_session(request: Request) -> Iterator[Session]:
     with request.registry["crm.session_factory"]() as session:
         yield session
         session.commit()
-
-
-def reload_subject(request: Request) -> Subject:
-    """Return the person's rights as they are now, after this request has changed them."""
-    user_id = request.subject.user_id
-    return request.subject if user_id is None else load_subject(request.db, user_id) or ANONYMOUS
 
 
 def includeme(config: Configurator) -> None:

@@ -11,6 +11,7 @@ from pyramid.response import Response
 from sqlalchemy.orm import Session
 
 from crm_core import clock
+from crm_core.db import changed
 from crm_core.models import UserSession
 from crm_core.security.secrets import hash_secret, new_secret
 from crm_core.security.subject import SignedIn
@@ -100,7 +101,7 @@ def end_sessions(session: Session, user_id: int, *, only: int | None = None, kee
         statement = statement.where(UserSession.id == only)
     if keep is not None:
         statement = statement.where(UserSession.id != keep)
-    return session.execute(statement).rowcount
+    return changed(session, statement)
 
 
 def open_sessions(session: Session, user_id: int) -> list[UserSession]:
@@ -116,7 +117,7 @@ def open_sessions(session: Session, user_id: int) -> list[UserSession]:
 
 def forget_expired(session: Session) -> int:
     """Delete the rows of sessions that are over; a daily job calls it."""
-    return session.execute(sa.delete(UserSession).where(UserSession.expires_at < clock.now())).rowcount
+    return changed(session, sa.delete(UserSession).where(UserSession.expires_at < clock.now()))
 
 
 def cookie_name(request: Request, base: str = "crm") -> str:

@@ -89,7 +89,9 @@ _RIGHTS_SQL = """
         SELECT t.id FROM core_team t, me WHERE t.head_id = me.id
         UNION SELECT t.id FROM core_team t JOIN below b ON t.parent_id = b.id
     ),
-    my_roles AS (SELECT r.id, r.name FROM core_role r JOIN core_user_role ur ON ur.role_id = r.id, me WHERE ur.user_id = me.id),
+    my_roles AS (
+        SELECT r.id, r.name FROM core_role r JOIN core_user_role ur ON ur.role_id = r.id, me WHERE ur.user_id = me.id
+    ),
     my_principals AS (SELECT p.id FROM core_principal p, me WHERE (p.kind = 'user' AND p.ref_id = me.id)
         OR (p.kind = 'team' AND (p.ref_id = me.team_id OR p.ref_id IN (SELECT id FROM below)))
         OR (p.kind = 'role' AND p.ref_id IN (SELECT id FROM my_roles)))
@@ -107,9 +109,7 @@ _RIGHTS_SQL = """
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
 
-_SUBJECT_SQL = sa.text(
-    f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me"  # noqa: S608  constants
-)
+_SUBJECT_SQL = sa.text(f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me")
 
 #: The session of a cookie, its person and his rights: all that a page needs to know who asks, in one statement.
 _SESSION_SQL = sa.text(
@@ -119,7 +119,7 @@ _SESSION_SQL = sa.text(
         door.id AS session_id, door.created_at AS session_created_at, door.seen_at AS session_seen_at,
         door.proved_at AS session_proved_at, door.remember AS session_remember, door.address AS session_address
     FROM me, door
-    """  # noqa: S608  constants
+    """
 )
 
 

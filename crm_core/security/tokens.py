@@ -92,7 +92,7 @@ def revoke(session: Session, purpose: str, user_id: int) -> None:
     )
 
 
-def _usable(purpose: str, secret: str) -> sa.Select[tuple[Token]]:
+def _usable(purpose: str, secret: str) -> sa.Select[Token]:
     return sa.select(Token).where(
         Token.digest == hash_secret(secret),
         Token.purpose == purpose,

@@ -1,4 +1,4 @@
-"""Getting in and out: sign-up, sign-in, forgotten passwords, invitations, the first administrator, one's own profile."""
+"""Getting in and out: sign-up, sign-in, forgotten passwords, invitations, the first administrator, one's profile."""
 
 from __future__ import annotations
 
@@ -123,9 +123,17 @@ def test_signing_up_with_a_known_address_looks_the_same_and_tells_its_owner(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("email", "no address"), ("email", "a@b@c"), ("name", "  "), ("name", "http://spam.example"), ("password", "short"),
-     ("password", "password123"), ("password", "qwerty123456"), ("password", "anna new 1")],
-)  # fmt: skip
+    [
+        ("email", "no address"),
+        ("email", "a@b@c"),
+        ("name", "  "),
+        ("name", "http://spam.example"),
+        ("password", "short"),
+        ("password", "password123"),
+        ("password", "qwerty123456"),
+        ("password", "anna new 1"),
+    ],
+)
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_else_is_lost(
     testapp: Any, db: Any, factories: Any, field: str, value: str
 ) -> None:
@@ -159,9 +167,18 @@ def test_signing_in_opens_the_page_that_was_asked_for(testapp: Any, factories: A
 
 @pytest.mark.parametrize(
     "place",
-    ["//evil.example", "/\\evil.example", "https://evil.example", "https:evil.example", "\\\\evil.example", "/a\r\nX: y",
-     "javascript:alert(1)", "/\t/evil.example", "http://localhost@evil.example"],
-)  # fmt: skip
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "https:evil.example",
+        "\\\\evil.example",
+        "/a\r\nX: y",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "http://localhost@evil.example",
+    ],
+)
 def test_nobody_is_sent_to_another_site(testapp: Any, factories: Any, place: str) -> None:
     user = make(factories)
     token = testapp.get("/sign-in").forms["form"]["csrf_token"].value

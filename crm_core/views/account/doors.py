@@ -295,7 +295,8 @@ def forgot(request: Request) -> Any:
         request,
         _("Look into your mail"),
         _(
-            "If there is an account with this address, a letter with a link is on its way. The link works for two hours."
+            "If there is an account with this address, a letter with a link is on its way. "
+            "The link works for two hours."
         ),
         Action(title=_("Sign in"), href="/sign-in"),
         tone="success",

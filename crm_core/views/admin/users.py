@@ -566,7 +566,8 @@ def _invite_page(request: Request, refused: Refused | None = None, link: str = "
             action="/settings/users/invite",
             submit=_("Make the invitation"),
             intro=_(
-                "With an address a letter is sent; without one you get a link to pass on. Everybody chooses his own password."
+                "With an address a letter is sent; without one you get a link to pass on. "
+                "Everybody chooses his own password."
             ),
             errors=form.errors,
             sections=[
