@@ -153,10 +153,14 @@ class Entity:
     schema: type
     """Subclass of `crm_core.forms.RecordSchema`."""
     permission_prefix: str
-    """`clients` makes the permissions `clients:view`, `:create`, `:edit`, `:delete`, `:export`, `:import`, `:assign`."""
+    """`clients` makes the permissions `clients:view`, `:create`, `:edit`, `:delete`, `:export`, `:import` and so on."""
     url: str
     """Where its list lives, `/clients/people`; a record is at `/clients/people/7`."""
     icon: str = "file"
+    add_title: str = ""
+    """What the button says that makes one: "Add a person"; empty: just "Add"."""
+    about: str = ""
+    """What these records are for, in a sentence or two: said by a list that has none yet."""
     label: str = "name"
     """The column that names a record."""
     sort: str = "name_sort"
@@ -176,7 +180,7 @@ class Entity:
     filters: tuple[Filter, ...] = ()
     doubles: tuple[DoubleRule, ...] = ()
     prepare: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
-    """Full row of field values -> derived columns (sort key, full name); pure, so that import can call it a million times."""
+    """Full row of field values -> derived columns (sort key, full name); pure, for imports call it a million times."""
     phones: str = ""
     emails: str = ""
     person: bool = False
@@ -185,6 +189,8 @@ class Entity:
     importable: bool = True
     timeline: bool = True
     """For a subordinate by `RecordRef`: whether it stands in the timeline of its parent, at the instant in `sort`."""
+    together: Callable[[Any, int], Iterable[Any]] | None = None
+    """(session, record id) -> `RecordRef`s whose timelines stand in that of the record too: a company's people."""
     entry: Callable[[Any], TimelineEntry] | None = None
     """Row -> how it stands in a timeline; None: by its label."""
     composer: tuple[Composer, ...] = ()

@@ -62,9 +62,11 @@ def page(
 ) -> Moments:
     """Return what hangs on one record, or on several, that the subject may see, newest first.
 
+    A record's entity may say whose timelines stand in its own (`Entity.together`); what hangs on those is shown by the
+    same rules.
     `kinds` narrows it to entities by name, or to values of an entity's `kind`: `clients.interaction:call`.
     """
-    wanted = [refs] if isinstance(refs, RecordRef) else list(refs)
+    wanted = _together(gate, [refs] if isinstance(refs, RecordRef) else list(refs))
     if not wanted:
         return Moments(())
     narrowed: dict[str, set[str]] = {}
@@ -79,6 +81,15 @@ def page(
     found.sort(key=lambda moment: (-moment.at.timestamp(), moment.entity.name, -moment.record.id))
     shown = tuple(found[:limit])
     return Moments(shown, _write(shown[-1]) if len(found) > limit else "")
+
+
+def _together(gate: Gate, refs: Sequence[RecordRef]) -> list[RecordRef]:
+    found = dict.fromkeys(refs)
+    for ref in refs:
+        entity = gate.plugins.entities.get(ref.entity)
+        if entity is not None and entity.together is not None:
+            found.update(dict.fromkeys(entity.together(gate.session, ref.id)))
+    return list(found)
 
 
 def _of(

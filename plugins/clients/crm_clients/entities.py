@@ -22,6 +22,7 @@ from crm_clients.schemas import (
     PersonSchema,
 )
 from crm_core import forms
+from crm_core.db import RecordRef
 from crm_core.records import cleaning
 from crm_core.specs import Composer, DoubleRule, Entity, Filter, ImportLink, Part, TimelineEntry
 
@@ -68,6 +69,14 @@ def link_companies(session: Any, pairs: Any, _context: Any = None) -> None:
     from crm_clients.services import link_pairs
 
     link_pairs(session, pairs)
+
+
+def people_of_company(session: Any, company_id: int) -> list[RecordRef]:
+    """Return the people of a company: what was said with them concerns it."""
+    ids = session.scalars(
+        sa.select(Membership.person_id).where(Membership.company_id == company_id).order_by(Membership.id).limit(100)
+    )
+    return [RecordRef(PERSON, number) for number in ids]
 
 
 def _no_contact(model: Any, days: int, context: Any) -> Any:
@@ -236,6 +245,7 @@ COMPANIES = Entity(
         DoubleRule(kind="name", field="name", title=_("the same name"), weight=60),
     ),
     prepare=prepare_company,
+    together=people_of_company,
     phones="phones",
     emails="emails",
 )

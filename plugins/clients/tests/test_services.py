@@ -387,6 +387,19 @@ def test_a_timeline_can_be_narrowed_to_calls_and_shows_only_what_may_be_seen(cli
     assert timeline.page(clients.gate(stranger), ref).items == ()
 
 
+def test_what_was_said_with_its_people_stands_in_the_timeline_of_a_company(clients: Any, factories: Any) -> None:
+    manager = factories.user("manager", team_id=factories.team().id)
+    company = clients.company(manager)
+    mine, theirs = clients.person(manager, company_id=company.id), clients.person(company_id=company.id)
+    with_company, with_person = clients.interaction(company, manager), clients.interaction(mine, manager)
+    clients.interaction(theirs)
+
+    found = timeline.page(clients.gate(manager), RecordRef(COMPANY, company.id)).items
+
+    assert {moment.record.id for moment in found} == {with_company.id, with_person.id}
+    assert {moment.ref for moment in found} == {RecordRef(COMPANY, company.id), RecordRef(PERSON, mine.id)}
+
+
 def test_what_was_said_goes_to_the_trash_with_the_client_and_comes_back(clients: Any, db: Any) -> None:
     company = clients.company()
     said = clients.interaction(company)
