@@ -17,7 +17,6 @@ def includeme(config: Configurator) -> None:
     config.include("crm_core.views.toasts")
     config.registry["crm.look"] = look_of
     config.add_route("account.sign_in", "/sign-in")
-    config.add_route("locale", "/language")
     config.add_route("account.sign_out", "/sign-out")
     config.add_route("account.sign_up", "/sign-up")
     config.add_route("account.forgot", "/forgot")

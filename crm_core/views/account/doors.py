@@ -14,7 +14,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from crm_core import company, jobs, people
-from crm_core.i18n import LOCALE_COOKIE, LOCALES, _
+from crm_core.i18n import _
 from crm_core.people import Refused
 from crm_core.people.accounts import knows_address
 from crm_core.people.jobs import SEND_RESET
@@ -389,15 +389,6 @@ def ask_to_sign_in(request: Request) -> Response | None:
     if request.path.startswith("/api/") or ("json" in wanted and "html" not in wanted):
         return Response(status=401, json_body={"error": "unauthorized"})
     return HTTPSeeOther(where)
-
-
-@view_config(route_name="locale", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def choose_language(request: Request) -> Response:
-    """Keep the language that was chosen before sign-in, in a cookie; an account's own choice wins."""
-    response = HTTPSeeOther(safe_next(request.GET.get("back")))
-    if request.GET.get("locale") in LOCALES:
-        response.set_cookie(LOCALE_COOKIE, request.GET["locale"], max_age=sessions.ABSOLUTE_REMEMBERED, samesite="Lax")
-    return response
 
 
 __all__ = [
