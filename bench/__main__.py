@@ -32,7 +32,7 @@ from crm_core.security.sessions import Device, open_session
 from crm_core.security.subject import load_subject
 
 PERSON = "clients.person"
-RARE, FREQUENT = "ковалевский", "ова"
+RARE, FREQUENT, COMMON = "ковалевский", "ова", "иванов"
 
 
 class Meter:
@@ -92,7 +92,7 @@ def services(session: Session, plugins: Plugins, meter: Meter, people: dict[str,
         meter.measure("list, default order", viewer.title, lambda q=listing: q.page(ListQuery()), bare)
         meter.measure("list, deep page", viewer.title, lambda q=listing, c=deep: q.page(ListQuery(after=c)), bare)
         meter.measure("list, responsible + tag", viewer.title, lambda q=listing, t=tagged: q.page(t), bare)
-        for name, word in (("rare", RARE), ("frequent", FREQUENT)):
+        for name, word in (("rare", RARE), ("frequent", FREQUENT), ("a common surname", COMMON)):
             meter.measure(
                 f"search in the list, {name}", viewer.title, lambda q=listing, w=word: q.page(ListQuery(search=w))
             )
@@ -150,7 +150,9 @@ def pages(application: Any, registry: Any, meter: Meter, people: dict[str, int])
         browser.set_cookie("crm", secret)
         meter.measure("page: list", viewer.title, lambda b=browser: b.get("/clients/people", status=200))
         meter.measure(
-            "page: search, frequent", viewer.title, lambda b=browser: b.get("/clients/people", {"q": FREQUENT}, status=200)
+            "page: search, frequent",
+            viewer.title,
+            lambda b=browser: b.get("/clients/people", {"q": FREQUENT}, status=200),
         )
         rows = browser.get("/clients/people").html.select("a[href^='/clients/people/']")
         hrefs = [row["href"] for row in rows if row["href"].rpartition("/")[2].isdecimal()]

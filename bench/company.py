@@ -1,4 +1,4 @@
-"""The people of the measured company: who sees nothing, fifty, two in a hundred, a third, all, and five thousand shares."""
+"""The people of the measured company: who sees nothing, fifty, 2 %, a third, all, and five thousand shares."""
 
 from __future__ import annotations
 

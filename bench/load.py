@@ -1,4 +1,4 @@
-"""Loads people set-wise, through the triggers of the change log like everything else: `make bench-load CLIENTS=1000000`."""
+"""Loads people set-wise, through the triggers of the change log: `make bench-load CLIENTS=1000000`."""
 
 from __future__ import annotations
 
@@ -20,44 +20,244 @@ from crm_core.security.subject import Subject
 CHUNK = 50_000
 TAGS = ("VIP", "опт", "розница", "сервис", "холодный", "тендер", "партнёр", "долг")
 
-SURNAMES = (
-    "Иванов Смирнов Кузнецов Попов Васильев Петров Соколов Михайлов Новиков Фёдоров Морозов Волков Алексеев Лебедев "
-    "Семёнов Егоров Павлов Козлов Степанов Николаев Орлов Андреев Макаров Никитин Захаров Зайцев Соловьёв Борисов "
-    "Яковлев Григорьев Романов Воробьёв Сергеев Кузьмин Фролов Александров Дмитриев Королёв Гусев Киселёв Ильин "
-    "Максимов Поляков Сорокин Виноградов Ковалёв Белов Медведев Антонов Тарасов Жуков Баранов Филиппов Комаров Давыдов "
-    "Беляев Герасимов Богданов Осипов Сидоров Матвеев Титов Марков Миронов Крылов Куликов Карпов Власов Мельников "
-    "Денисов Гаврилов Тихонов Казаков Афанасьев Данилов Савельев Тимофеев Фомин Чернов Абрамов Мартынов Ефимов Федотов "
-    "Щербаков Назаров Калинин Исаев Чернышёв Быков Маслов Родионов Коновалов Лазарев Воронин Климов Филатов Пономарёв"
-).split()
-NAMES = (
-    "Александр Дмитрий Максим Сергей Андрей Алексей Артём Илья Кирилл Михаил Никита Матвей Роман Егор Арсений Иван Денис "
-    "Евгений Даниил Тимофей Владислав Игорь Владимир Павел Руслан Марк Константин Тимур Олег Ярослав Антон Николай Глеб"
-).split()
-PATRONYMICS = (
-    "Александрович Дмитриевич Максимович Сергеевич Андреевич Алексеевич Артёмович Ильич Кириллович Михайлович Никитич "
-    "Романович Егорович Иванович Денисович Евгеньевич Игоревич Владимирович Павлович Константинович Олегович"
-).split()
+SURNAMES = [
+    "Иванов",
+    "Смирнов",
+    "Кузнецов",
+    "Попов",
+    "Васильев",
+    "Петров",
+    "Соколов",
+    "Михайлов",
+    "Новиков",
+    "Фёдоров",
+    "Морозов",
+    "Волков",
+    "Алексеев",
+    "Лебедев",
+    "Семёнов",
+    "Егоров",
+    "Павлов",
+    "Козлов",
+    "Степанов",
+    "Николаев",
+    "Орлов",
+    "Андреев",
+    "Макаров",
+    "Никитин",
+    "Захаров",
+    "Зайцев",
+    "Соловьёв",
+    "Борисов",
+    "Яковлев",
+    "Григорьев",
+    "Романов",
+    "Воробьёв",
+    "Сергеев",
+    "Кузьмин",
+    "Фролов",
+    "Александров",
+    "Дмитриев",
+    "Королёв",
+    "Гусев",
+    "Киселёв",
+    "Ильин",
+    "Максимов",
+    "Поляков",
+    "Сорокин",
+    "Виноградов",
+    "Ковалёв",
+    "Белов",
+    "Медведев",
+    "Антонов",
+    "Тарасов",
+    "Жуков",
+    "Баранов",
+    "Филиппов",
+    "Комаров",
+    "Давыдов",
+    "Беляев",
+    "Герасимов",
+    "Богданов",
+    "Осипов",
+    "Сидоров",
+    "Матвеев",
+    "Титов",
+    "Марков",
+    "Миронов",
+    "Крылов",
+    "Куликов",
+    "Карпов",
+    "Власов",
+    "Мельников",
+    "Денисов",
+    "Гаврилов",
+    "Тихонов",
+    "Казаков",
+    "Афанасьев",
+    "Данилов",
+    "Савельев",
+    "Тимофеев",
+    "Фомин",
+    "Чернов",
+    "Абрамов",
+    "Мартынов",
+    "Ефимов",
+    "Федотов",
+    "Щербаков",
+    "Назаров",
+    "Калинин",
+    "Исаев",
+    "Чернышёв",
+    "Быков",
+    "Маслов",
+    "Родионов",
+    "Коновалов",
+    "Лазарев",
+    "Воронин",
+    "Климов",
+    "Филатов",
+    "Пономарёв",
+]
+NAMES = [
+    "Александр",
+    "Дмитрий",
+    "Максим",
+    "Сергей",
+    "Андрей",
+    "Алексей",
+    "Артём",
+    "Илья",
+    "Кирилл",
+    "Михаил",
+    "Никита",
+    "Матвей",
+    "Роман",
+    "Егор",
+    "Арсений",
+    "Иван",
+    "Денис",
+    "Евгений",
+    "Даниил",
+    "Тимофей",
+    "Владислав",
+    "Игорь",
+    "Владимир",
+    "Павел",
+    "Руслан",
+    "Марк",
+    "Константин",
+    "Тимур",
+    "Олег",
+    "Ярослав",
+    "Антон",
+    "Николай",
+    "Глеб",
+]
+PATRONYMICS = [
+    "Александрович",
+    "Дмитриевич",
+    "Максимович",
+    "Сергеевич",
+    "Андреевич",
+    "Алексеевич",
+    "Артёмович",
+    "Ильич",
+    "Кириллович",
+    "Михайлович",
+    "Никитич",
+    "Романович",
+    "Егорович",
+    "Иванович",
+    "Денисович",
+    "Евгеньевич",
+    "Игоревич",
+    "Владимирович",
+    "Павлович",
+    "Константинович",
+    "Олегович",
+]
+WOMEN = [
+    "Анна",
+    "Мария",
+    "Елена",
+    "Дарья",
+    "Алина",
+    "Ирина",
+    "Екатерина",
+    "Арина",
+    "Полина",
+    "Ольга",
+    "Юлия",
+    "Татьяна",
+    "Наталья",
+    "Виктория",
+    "Елизавета",
+    "Ксения",
+    "Александра",
+    "Светлана",
+    "Вера",
+    "Надежда",
+    "Любовь",
+    "Марина",
+    "Людмила",
+    "Галина",
+    "Нина",
+    "Евгения",
+    "Валентина",
+    "Оксана",
+    "Софья",
+    "Алёна",
+]
+DAUGHTERS = [
+    "Александровна",
+    "Дмитриевна",
+    "Максимовна",
+    "Сергеевна",
+    "Андреевна",
+    "Алексеевна",
+    "Артёмовна",
+    "Ильинична",
+    "Михайловна",
+    "Романовна",
+    "Егоровна",
+    "Ивановна",
+    "Денисовна",
+    "Евгеньевна",
+    "Игоревна",
+    "Владимировна",
+    "Павловна",
+    "Константиновна",
+    "Олеговна",
+    "Николаевна",
+]
 
 PEOPLE = sa.text(
     """
-    INSERT INTO clients_person (id, last_name, first_name, middle_name, full_name, name_sort, phones, emails, messengers,
-        city, status, currency, budget, last_contact_at, owner_id, team_id, created_at, created_by, tags)
+    INSERT INTO clients_person (id, last_name, first_name, middle_name, full_name, name_sort, phones, emails,
+        messengers, city, status, currency, budget, last_contact_at, owner_id, team_id, created_at, created_by, tags)
     SELECT n, l, f, m, name, translate(lower(name), 'ё', 'е'),
         jsonb_build_array(jsonb_build_object('value', '+79' || lpad((n % 1000000000)::text, 9, '0'), 'main', true)),
         jsonb_build_array(jsonb_build_object('value', 'p' || n || '@bench.example', 'main', true)), '[]',
-        'Самара', 'active', 'RUB', (n % 900) * 100, CAST(:now AS timestamptz) - make_interval(hours => (n * 7 % 9000)::int),
+        'Самара', 'active', 'RUB', (n % 900) * 100,
+        CAST(:now AS timestamptz) - make_interval(hours => (n * 7 % 9000)::int),
         owners[slot], teams[slot], CAST(:now AS timestamptz) - make_interval(mins => (n % 400000)::int), owners[slot],
-        CASE WHEN n % 3 = 0 THEN ARRAY[tag_ids[1 + n % 8], tag_ids[1 + n / 8 % 8]] WHEN n % 997 = 0 THEN ARRAY[tag_ids[1]]
+        CASE WHEN n % 3 = 0 THEN ARRAY[tag_ids[1 + n % 8], tag_ids[1 + n / 8 % 8]]
+            WHEN n % 997 = 0 THEN ARRAY[tag_ids[1]]
             ELSE '{}' END
     FROM (
         SELECT n, l, f, m, l || ' ' || f || ' ' || m AS name, 1 + (n * 7919 % array_length(owners, 1)) AS slot,
             owners, teams, tag_ids
         FROM (
-            SELECT n, surnames[1 + n * 31 % array_length(surnames, 1)] || CASE WHEN n % 11 = 0 THEN 'ский' ELSE '' END AS l,
-                names[1 + n * 17 / 7 % array_length(names, 1)] AS f,
-                patronymics[1 + n * 13 / 3 % array_length(patronymics, 1)] AS m, owners, teams, tag_ids
+            SELECT n, surnames[1 + n * 31 % array_length(surnames, 1)] || CASE WHEN n % 997 = 0 THEN 'ский'
+                    WHEN n % 2 = 1 THEN 'а' ELSE '' END AS l,
+                CASE WHEN n % 2 = 1 THEN women[1 + n * 17 / 7 % array_length(women, 1)]
+                    ELSE names[1 + n * 17 / 7 % array_length(names, 1)] END AS f,
+                CASE WHEN n % 2 = 1 THEN daughters[1 + n * 13 / 3 % array_length(daughters, 1)]
+                    ELSE patronymics[1 + n * 13 / 3 % array_length(patronymics, 1)] END AS m, owners, teams, tag_ids
             FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n,
                 (SELECT CAST(:surnames AS text[]) AS surnames, CAST(:names AS text[]) AS names,
+                    CAST(:women AS text[]) AS women, CAST(:daughters AS text[]) AS daughters,
                     CAST(:patronymics AS text[]) AS patronymics, CAST(:owners AS bigint[]) AS owners,
                     CAST(:teams AS bigint[]) AS teams, CAST(:tags AS bigint[]) AS tag_ids) AS given
         ) AS named
@@ -67,7 +267,8 @@ PEOPLE = sa.text(
 SEARCH = sa.text(
     """
     INSERT INTO core_search (entity, record_id, text, sort, owner_id, team_id)
-    SELECT 'clients.person', id, name_sort || ' ' || ltrim(phones #>> '{0,value}', '+') || ' ' || (emails #>> '{0,value}'),
+    SELECT 'clients.person', id,
+        name_sort || ' ' || ltrim(phones #>> '{0,value}', '+') || ' ' || (emails #>> '{0,value}'),
         name_sort, owner_id, team_id
     FROM clients_person WHERE id BETWEEN :first AND :last
     """
@@ -88,7 +289,10 @@ def load(session: Session, clients: int) -> float:
     made = company.make(session)
     tags = [
         session.execute(
-            sa.text("INSERT INTO core_tag (name) VALUES (:name) ON CONFLICT (lower(name)) DO UPDATE SET name = excluded.name RETURNING id"),
+            sa.text(
+                "INSERT INTO core_tag (name) VALUES (:name) "
+                "ON CONFLICT (lower(name)) DO UPDATE SET name = excluded.name RETURNING id"
+            ),
             {"name": name},
         ).scalar_one()
         for name in TAGS
@@ -98,7 +302,8 @@ def load(session: Session, clients: int) -> float:
     teams = [team for _owner, team, part in made["parts"] for _number in range(part)]
     first_id = session.scalar(sa.text("SELECT coalesce(max(id), 0) + 1 FROM clients_person")) or 1
     values = {
-        "surnames": SURNAMES, "names": NAMES, "patronymics": PATRONYMICS, "owners": owners, "teams": teams, "tags": tags,
+        "surnames": SURNAMES, "names": NAMES, "patronymics": PATRONYMICS, "women": WOMEN, "daughters": DAUGHTERS,
+        "owners": owners, "teams": teams, "tags": tags,
     }  # fmt: skip
     with Progress() as progress:
         task = progress.add_task("people", total=clients)
@@ -134,7 +339,8 @@ def _fifty_and_shares(session: Session, people: dict[str, int], first_id: int, c
     )
     for key in ("shares", "mixed"):
         principal = connection.execute(
-            sa.text("INSERT INTO core_principal (kind, ref_id) VALUES ('user', :user) RETURNING id"), {"user": people[key]}
+            sa.text("INSERT INTO core_principal (kind, ref_id) VALUES ('user', :user) RETURNING id"),
+            {"user": people[key]},
         ).scalar_one()
         connection.execute(
             sa.text(
@@ -143,9 +349,11 @@ def _fifty_and_shares(session: Session, people: dict[str, int], first_id: int, c
                 "FROM generate_series(0, :shares - 1) AS n"
             ),
             {
-                "first": first_id, "step": max(clients // company.SHARES, 1), "principal": principal,
+                "first": first_id,
+                "step": max(clients // company.SHARES, 1),
+                "principal": principal,
                 "shares": min(company.SHARES, clients - 4),
-            },  # fmt: skip
+            },
         )
     session.commit()
 

@@ -33,7 +33,7 @@ class FieldInfo:
     """Also the column's name and the key in the change log."""
     title: str = ""
     kind: str = "text"
-    """text longtext number money date datetime choice choices bool user team record phones emails messengers tags inn."""
+    """text longtext number money date datetime choice choices bool user team record phones emails messengers tags."""
     required: bool = False
     choices: Choices = ()
     help: str = ""
@@ -86,7 +86,7 @@ class FieldInfo:
         return getattr(record, self.name)
 
 
-class RecordSchema(colander.MappingSchema):  # type: ignore[misc]
+class RecordSchema(colander.MappingSchema):
     """Is the base of entities' schemas; unknown keys are refused, so that nothing undeclared is ever assigned."""
 
     def schema_type(self) -> colander.Mapping:
@@ -111,7 +111,7 @@ def _node(kind: colander.SchemaType, info: FieldInfo, *validators: Any, **option
     return node
 
 
-class _Trimmed(colander.String):  # type: ignore[misc]
+class _Trimmed(colander.String):
     """Text without spaces around it; nothing but spaces is nothing. NUL, which PostgreSQL cannot keep, is taken out."""
 
     def deserialize(self, node: Any, cstruct: Any) -> Any:
@@ -126,9 +126,7 @@ class _Trimmed(colander.String):  # type: ignore[misc]
 def text(title: str, *, required: bool = False, maximum: int = 500, **info: Any) -> colander.SchemaNode:
     """A line of text."""
     field = FieldInfo(title=title, kind=info.pop("kind", "text"), required=required, maximum=maximum, **info)
-    return _node(
-        _Trimmed(), field, colander.Length(max=maximum, max_err=_("At most ${max} characters.")), _single_line
-    )
+    return _node(_Trimmed(), field, colander.Length(max=maximum, max_err=_("At most ${max} characters.")), _single_line)
 
 
 def _single_line(node: Any, value: str) -> None:
@@ -143,7 +141,7 @@ def longtext(title: str, *, required: bool = False, maximum: int = 20_000, **inf
     return _node(_Trimmed(), field, colander.Length(max=maximum, max_err=_("At most ${max} characters.")))
 
 
-class _Number(colander.SchemaType):  # type: ignore[misc]
+class _Number(colander.SchemaType):
     """A decimal number written with point or comma, spaces between thousands allowed."""
 
     def deserialize(self, node: Any, cstruct: Any) -> Any:
@@ -190,7 +188,7 @@ def money(title: str, *, required: bool = False, minimum: Any = 0, **info: Any) 
     return _node(_Number(), field, colander.Range(min=minimum, min_err=_("Not less than ${min}.")))
 
 
-class _Date(colander.SchemaType):  # type: ignore[misc]
+class _Date(colander.SchemaType):
     """A calendar date, ISO or the Russian `dd.mm.yyyy`."""
 
     def deserialize(self, node: Any, cstruct: Any) -> Any:
@@ -219,7 +217,7 @@ def date(title: str, *, required: bool = False, **info: Any) -> colander.SchemaN
     return _node(_Date(), FieldInfo(title=title, kind="date", required=required, **info))
 
 
-class _Instant(colander.SchemaType):  # type: ignore[misc]
+class _Instant(colander.SchemaType):
     """An instant; without a zone it is in the zone bound as `zone`, UTC otherwise."""
 
     def deserialize(self, node: Any, cstruct: Any) -> Any:
@@ -253,7 +251,7 @@ def choice(title: str, choices: Iterable[Choice], *, required: bool = False, **i
     return _node(_Trimmed(), field, colander.OneOf([value for value, _title in options]))
 
 
-class _Bool(colander.SchemaType):  # type: ignore[misc]
+class _Bool(colander.SchemaType):
     def deserialize(self, node: Any, cstruct: Any) -> Any:
         if cstruct is colander.null or cstruct is None:
             return colander.null
@@ -270,7 +268,7 @@ def boolean(title: str, **info: Any) -> colander.SchemaNode:
     return _node(_Bool(), FieldInfo(title=title, kind="bool", **info), missing=False)
 
 
-class _Id(colander.SchemaType):  # type: ignore[misc]
+class _Id(colander.SchemaType):
     def deserialize(self, node: Any, cstruct: Any) -> Any:
         if cstruct is colander.null or cstruct is None or cstruct == "":
             return colander.null
@@ -298,7 +296,7 @@ def record(title: str, entity: str, *, required: bool = False, **info: Any) -> c
     return _node(_Id(), FieldInfo(title=title, kind="record", entity=entity, required=required, **info))
 
 
-class _Tags(colander.SchemaType):  # type: ignore[misc]
+class _Tags(colander.SchemaType):
     """Ids of tags; names are turned into ids before, by `records.tags`."""
 
     def deserialize(self, node: Any, cstruct: Any) -> Any:
@@ -319,7 +317,7 @@ def tags(title: str, **info: Any) -> colander.SchemaNode:
     return _node(_Tags(), FieldInfo(title=title, kind="tags", **info), missing=colander.drop)
 
 
-class _Multi(colander.SchemaType):  # type: ignore[misc]
+class _Multi(colander.SchemaType):
     """Several phones, addresses or messengers: objects with `value`, `type`, `main` and `off` (do not use)."""
 
     def __init__(self, kind: str) -> None:
@@ -449,7 +447,11 @@ class InvalidValues(ValueError):
 
 
 def validate(
-    schema: type, values: Mapping[str, Any], *, only: Iterable[str] | None = None, extra: Mapping[str, FieldInfo] | None = None,
+    schema: type,
+    values: Mapping[str, Any],
+    *,
+    only: Iterable[str] | None = None,
+    extra: Mapping[str, FieldInfo] | None = None,
     **bindings: Any,
 ) -> dict[str, Any]:
     """Check values against a schema; return them typed or raise `InvalidValues` with an error per field.

@@ -72,7 +72,7 @@ def script_folder() -> Path:
 
 
 def branches(plugins: Plugins, connection: sa.Connection | None = None) -> list[Branch]:
-    """Return the branches in the order of requirements: core, listed plugins, then those that are off but have tables."""
+    """Return the branches in the order of requirements: core, listed plugins, then those off that have tables."""
     result = [Branch("core", script_folder() / "versions", package="crm_core")]
     for one in plugins.loaded:
         info = one.info
@@ -102,7 +102,9 @@ def _off(connection: sa.Connection, listed: set[str], installed: dict[str, Insta
         for row in ready:
             folder = locate(row.package)
             if folder is not None and (folder / "migrations").is_dir():
-                yield Branch(row.name, folder / "migrations", tuple(row.requires), row.package, row.title, row.version, False)
+                yield Branch(
+                    row.name, folder / "migrations", tuple(row.requires), row.package, row.title, row.version, False
+                )
             done.add(row.name)
         waiting = [row for row in waiting if row.name not in done]
 
@@ -218,7 +220,8 @@ def remember(connection: sa.Connection, plugins: Plugins) -> None:
                 "VALUES (:name, :package, :title, :version, :requires, 'on', :now) ON CONFLICT (name) DO UPDATE SET "
                 "package = excluded.package, title = excluded.title, version = excluded.version, "
                 "requires = excluded.requires, state = 'on', archive = '', "
-                "changed_at = CASE WHEN core_plugin.state = 'on' THEN core_plugin.changed_at ELSE excluded.changed_at END"
+                "changed_at = CASE WHEN core_plugin.state = 'on' THEN core_plugin.changed_at "
+                "ELSE excluded.changed_at END"
             ),
             {
                 "name": info.name,
@@ -277,5 +280,3 @@ def _patiently(engine: sa.Engine, branch: Branch, target: str) -> None:
             time.sleep(attempt)
         else:
             return
-
-

@@ -94,7 +94,7 @@ def discover() -> dict[str, Installed]:
             raise PluginError(
                 SETTING,
                 point.name,
-                f"two installed packages offer a plugin of this name: {other.distribution} and {candidate.distribution}",
+                f"two installed packages offer it: {other.distribution} and {candidate.distribution}",
                 f"uninstall one of them: pip uninstall {candidate.distribution}",
             )
         found[point.name] = candidate
@@ -116,7 +116,8 @@ def load(names: Sequence[str], installed: Mapping[str, Installed]) -> list[Loade
                 SETTING,
                 name,
                 "no plugin of this name is installed",
-                f"{hint}Install it with pip, or take the name out of the line; installed: {', '.join(sorted(installed)) or 'none'}",
+                f"{hint}Install it with pip, or take the name out of the line; "
+                f"installed: {', '.join(sorted(installed)) or 'none'}",
             )
         loaded.append(_load_one(installed[name]))
     return loaded
@@ -271,7 +272,7 @@ class Plugins:
         return sorted((p for p in self.panels if p.entity in (entity, "*")), key=lambda p: (p.order, p.id))
 
     def implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, function) for a hook, requirements first, so that a fault of one can be kept from others."""
+        """Yield (plugin name, function) for a hook, requirements first, so that a fault of one is kept from others."""
         caller = getattr(self.manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
             yield implementation.plugin_name, implementation.function

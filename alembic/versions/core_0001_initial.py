@@ -1,9 +1,9 @@
 """Accounts, the change log, records' companions, jobs and deliveries: the tables every installation has."""
 
 import sqlalchemy as sa
+from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
-from alembic import op
 from crm_core.db import add_reference, log_table
 
 revision = "core_0001_initial"
@@ -54,7 +54,8 @@ CREATE FUNCTION core_parent_columns(spec text, OUT entity_column text, OUT entit
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN spec = '@' THEN 'entity' WHEN spec = '' OR spec LIKE '%=%' THEN NULL ELSE spec || '_entity' END,
         CASE WHEN spec LIKE '%=%' THEN split_part(spec, '=', 2) END,
-        CASE WHEN spec = '@' THEN 'record_id' WHEN spec = '' THEN NULL WHEN spec LIKE '%=%' THEN split_part(spec, '=', 1)
+        CASE WHEN spec = '@' THEN 'record_id' WHEN spec = '' THEN NULL
+            WHEN spec LIKE '%=%' THEN split_part(spec, '=', 1)
             ELSE spec || '_id' END
 $$
 --
@@ -121,7 +122,8 @@ BEGIN
         core_change_digest(salt, operation, TG_ARGV[0], record, 'update', before, after)
     FROM (
         SELECT coalesce((rows.j ->> 'version')::bigint, nextval('core_change_id_seq')) AS id,
-            (rows.j ->> 'id')::bigint AS record, coalesce(parent.entity, rows.j ->> parent.entity_column) AS parent_entity,
+            (rows.j ->> 'id')::bigint AS record,
+            coalesce(parent.entity, rows.j ->> parent.entity_column) AS parent_entity,
             (rows.j ->> parent.id_column)::bigint AS parent_id, diff.before, diff.after, gen_random_uuid()::text AS salt,
             coalesce(operation, core_no_operation())
         FROM (

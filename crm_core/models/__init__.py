@@ -15,8 +15,8 @@ from crm_core.models.accounts import (
 )
 from crm_core.models.log import Change, Operation, Seal
 from crm_core.models.records import (
-    Blob,
     Address,
+    Blob,
     CustomField,
     Favourite,
     File,

@@ -158,7 +158,7 @@ class UserSession(Base):
 
 
 class Token(Base):
-    """A single-use right to do one thing, sent in a letter or a link: confirm, reset, invite, change address, set up."""
+    """A single-use right to do one thing, sent in a letter or link: confirm, reset, invite, change address."""
 
     __tablename__ = "core_token"
     __table_args__ = (sa.Index(None, "user_id"),)

@@ -32,7 +32,7 @@ class SearchText(Base):
 
 
 class Address(Base):
-    """A telephone number or e-mail address of a record in its normal form: how callers, senders and doubles are found."""
+    """A telephone number or e-mail address of a record in its normal form: how callers and doubles are found."""
 
     __tablename__ = "core_address"
     __table_args__ = (sa.Index(None, "kind", "value"), sa.Index(None, "entity", "record_id"))

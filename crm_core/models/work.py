@@ -21,7 +21,9 @@ class JobRow(Base):
         sa.Index(
             "ix_core_job_due", "queue", "run_at", "id", postgresql_where=sa.text("state IN ('waiting','running')")
         ),
-        sa.Index("uq_core_job_key", "key", unique=True, postgresql_where=sa.text("key IS NOT NULL AND state = 'waiting'")),
+        sa.Index(
+            "uq_core_job_key", "key", unique=True, postgresql_where=sa.text("key IS NOT NULL AND state = 'waiting'")
+        ),
         sa.Index(None, "user_id", "id"),
         sa.Index("ix_core_job_finished", "finished_at"),
         sa.CheckConstraint("state IN ('waiting','running','done','failed','cancelled')", name="state"),
@@ -100,7 +102,10 @@ class Delivery(DeliveryMixin, Base):
         sa.UniqueConstraint("purpose", "step", "channel", "address_digest"),
         sa.Index("ix_core_delivery_due", "due_at", "id", postgresql_where=sa.text("state IN ('pending','deferred')")),
         sa.Index(
-            "ix_core_delivery_open", "state", "claimed_at", postgresql_where=sa.text("state IN ('claimed','attempting')")
+            "ix_core_delivery_open",
+            "state",
+            "claimed_at",
+            postgresql_where=sa.text("state IN ('claimed','attempting')"),
         ),
     )
 

@@ -120,7 +120,12 @@ def _plain(value: Any) -> str:
 def write_xlsx(path: Path, headers: Sequence[str], cells: Iterable[Sequence[Any]]) -> int:
     """Write a sheet with real numbers and dates; text stays text whatever it looks like."""
     count = 0
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    options = {
+        "constant_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
     with xlsxwriter.Workbook(str(path), options) as book:
         sheet = book.add_worksheet()
         bold = book.add_format({"bold": True})
@@ -130,7 +135,7 @@ def write_xlsx(path: Path, headers: Sequence[str], cells: Iterable[Sequence[Any]
         sheet.set_column(0, max(len(headers) - 1, 0), 22)
         for column, header in enumerate(headers):
             sheet.write_string(0, column, header, bold)
-        for count, row in enumerate(cells, 1):  # noqa: B007  the number is what is returned
+        for count, row in enumerate(cells, 1):
             for column, value in enumerate(row):
                 if value == "" or value is None:
                     continue
@@ -150,7 +155,7 @@ def write_xlsx(path: Path, headers: Sequence[str], cells: Iterable[Sequence[Any]
 def rejected_csv(
     headers: Sequence[str], found: Iterable[tuple[int, Sequence[str], str]], titles: Sequence[str] = ("#", "?")
 ) -> bytes:
-    """Return rejected rows of an import as a file to mend and feed in again: the columns as they were, then the reason."""
+    """Return rejected rows of an import as a file to mend and feed in again: the columns, then the reason."""
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=";")
     writer.writerow([*headers, *titles])

@@ -1,8 +1,8 @@
 """The gate: the one way by which records are read, and the answer to why.
 
 A permission is held in scopes; each scope is a *branch*: one SQL criterion and one sentence. Lists are the union of one
-short query per branch (an OR over shares is 40 to 1,000 times dearer), a single record is asked for by the same branches,
-and "why may she see this" is the list of the branches that hold. There is no second evaluator.
+short query per branch (an OR over shares is 40 to 1,000 times dearer), a single record is asked for by the same
+branches, and "why may she see this" is the list of the branches that hold. There is no second evaluator.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Branch:
     kind: str
     criterion: ColumnElement[bool]
     sentence: str
+    ids: sa.Select[Any] | None = None
+    """A select of the ids it reaches (also of trashed ones), where that needs no look at the records themselves."""
     walk: ColumnElement[bool] | None = None
     """The same for a list without filters: makes the database walk the list's order and look each row up in a hash."""
 
@@ -113,7 +115,7 @@ class Gate:
             many = (self.subject.shares or {}).get(entity.name, 0) > MANY_SHARES
             # IS TRUE keeps the planner from turning the hash into a join that fetches and sorts all of them.
             walk = model.id.in_(shares).is_(sa.true()) if many else None
-            found.append(Branch("shared", model.id.in_(shares), _("the record was shared"), walk))
+            found.append(Branch("shared", model.id.in_(shares), _("the record was shared"), shares, walk))
         if WITH_PARENT in scopes and entity.parent:
             found.append(Branch(WITH_PARENT, self._with_parent(entity, verb), _("may see what it belongs to")))
         named = {scope.name: scope for scope in entity.scopes}
@@ -153,7 +155,9 @@ class Gate:
             return sa.and_(alive, NEVER)
         return sa.and_(alive, sa.or_(*(branch.criterion for branch in branches)))
 
-    def select(self, what: str | type | Entity, *columns: Any, verb: str = "view", trash: bool = False) -> sa.Select[Any]:
+    def select(
+        self, what: str | type | Entity, *columns: Any, verb: str = "view", trash: bool = False
+    ) -> sa.Select[Any]:
         """Return a select of the records (or of columns of them) that the verb reaches."""
         entity = self.entity(what)
         model: Any = entity.model
@@ -188,7 +192,7 @@ class Gate:
         entity = self.entity(what)
         model: Any = entity.model
         found = None
-        for side in ((False, True) if trash is None else (trash,)):
+        for side in (False, True) if trash is None else (trash,):
             statement = sa.select(model).where(model.id == record_id, self.criterion(entity, verb, trash=side))
             found = self.session.scalars(statement).one_or_none()
             if found is not None:
@@ -229,7 +233,9 @@ class Gate:
 
     # -- explanations ----------------------------------------------------------------------------------------------
 
-    def why(self, what: str | type | Entity, record_id: int, verb: str = "view", *, trash: bool = False) -> list[Reason]:
+    def why(
+        self, what: str | type | Entity, record_id: int, verb: str = "view", *, trash: bool = False
+    ) -> list[Reason]:
         """Return every reason for which the verb reaches the record; empty means that it does not."""
         entity = self.entity(what)
         model: Any = entity.model

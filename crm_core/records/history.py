@@ -90,7 +90,16 @@ def of_record(gate: Gate, entity: Entity, record_id: int, *, before: int = 0, li
         differences = tuple(_differences(gate, change))
         if differences or change.action != "update":
             page.entries.append(
-                Entry(operation, name or "", change.at, _action(change), change.entity, change.record_id, differences, change.id)
+                Entry(
+                    operation,
+                    name or "",
+                    change.at,
+                    _action(change),
+                    change.entity,
+                    change.record_id,
+                    differences,
+                    change.id,
+                )
             )
     return page
 
@@ -198,7 +207,7 @@ def operations_page(
     limit: int = 50,
     users: Any = None,
 ) -> list[tuple[Operation, str]]:
-    """Return operations with their authors' names, newest first; `users` is a criterion over `core_user` ids, or None."""
+    """Return operations with their authors' names, newest first; `users` is one more criterion."""
     statement = (
         sa.select(Operation, User.name)
         .outerjoin(User, User.id == Operation.user_id)

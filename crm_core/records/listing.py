@@ -1,7 +1,7 @@
 """Lists: filters, order, search inside, keyset pages and counts of any entity, through the gate.
 
-A `ListQuery` is what an address, a saved view or the API says; `page` answers it in one statement: per branch of the gate
-a short ordered query with a limit, their union, and the columns that are shown.
+A `ListQuery` is what an address, a saved view or the API says; `page` answers it in one statement: per branch of the
+gate a short ordered query with a limit, their union, and the columns that are shown.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from crm_core.db import to_json
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.models.log import Change
-from crm_core.models.records import ImportRun
+from crm_core.models.records import ImportRun, SearchText
 from crm_core.records.fields import all_fields
 from crm_core.records.gate import NEVER, Gate
-from crm_core.models.records import SearchText
 from crm_core.records.searching import is_frequent, is_long, match_criterion, matches, owner_of
 from crm_core.specs import Entity, Filter
 
@@ -285,7 +284,13 @@ class Listing:
         return self._shown(plan, query, inner, cursor, backwards, wanted)
 
     def _shown(
-        self, plan: _Plan, query: ListQuery, inner: Any, cursor: tuple[Any, int] | None, backwards: bool, wanted: list[str]
+        self,
+        plan: _Plan,
+        query: ListQuery,
+        inner: Any,
+        cursor: tuple[Any, int] | None,
+        backwards: bool,
+        wanted: list[str],
     ) -> Page:
         shown = self._columns(plan, wanted)
         alive = self.gate.alive(self.entity, trash=query.trash)
@@ -311,10 +316,7 @@ class Listing:
     def count(self, query: ListQuery, limit: int = COUNT_TO) -> int:
         """Return how many records the query finds, at most `limit` + 1."""
         plan = self._plan(query)
-        parts = [
-            sa.select(self.model.id).where(*criteria).limit(limit + 1)
-            for criteria in self._branches(plan, query)
-        ]
+        parts = [sa.select(self.model.id).where(*criteria).limit(limit + 1) for criteria in self._branches(plan, query)]
         if not parts:
             return 0
         union = parts[0].subquery() if len(parts) == 1 else sa.union(*(_limited(one) for one in parts)).subquery()
@@ -325,7 +327,10 @@ class Listing:
         """Return ids in their order, whatever the query's own: batches of bulk work and exports."""
         plan = self._plan(query)
         parts = [
-            sa.select(self.model.id.label("id")).where(*criteria, self.model.id > after_id).order_by(self.model.id).limit(limit)
+            sa.select(self.model.id.label("id"))
+            .where(*criteria, self.model.id > after_id)
+            .order_by(self.model.id)
+            .limit(limit)
             for criteria in self._branches(plan, query, verb)
         ]
         if not parts:
@@ -354,7 +359,13 @@ class Listing:
     def _found_in_index(self, plan: _Plan, query: ListQuery) -> bool:
         """Tell whether `core_search` alone can answer: default order, nothing but the text asked."""
         text = isinstance(plan.order.type, sa.Text)
-        return bool(query.search) and is_long(query.search) and plan.sort is None and text and not (plan.criteria or query.trash)
+        return (
+            bool(query.search)
+            and is_long(query.search)
+            and plan.sort is None
+            and text
+            and not (plan.criteria or query.trash)
+        )
 
     def _gathered(self, plan: _Plan, query: ListQuery, cursor: tuple[Any, int] | None, backwards: bool) -> Any:
         """Gather what matches in the search index and order it there, without touching the records themselves."""
@@ -369,7 +380,7 @@ class Listing:
                 statement = statement.where(getattr(SearchText, owner[0]).in_(owner[1]))
             elif branch.kind != "all":
                 reached = sa.select(self.model.id).where(self.gate.alive(self.entity), branch.criterion)
-                statement = statement.where(SearchText.record_id.in_(reached))
+                statement = statement.where(SearchText.record_id.in_(reached if branch.ids is None else branch.ids))
             if cursor is not None:
                 statement = statement.where(_beyond(SearchText.sort, SearchText.record_id, cursor, ahead, False))
             parts.append(
@@ -387,7 +398,9 @@ class Listing:
             statement = sa.select(self.model.id.label("id"), plan.order.label("sort_value")).where(*criteria)
             if cursor is not None:
                 statement = statement.where(_beyond(plan.order, self.model.id, cursor, ahead, plan.nullable))
-            ordered = statement.order_by(*_order(plan.order, self.model.id, ahead, plan.nullable)).limit(WALK).subquery()
+            ordered = (
+                statement.order_by(*_order(plan.order, self.model.id, ahead, plan.nullable)).limit(WALK).subquery()
+            )
             found = sa.exists().where(
                 SearchText.entity == self.entity.name, SearchText.record_id == ordered.c.id, matches(query.search)
             )
@@ -446,9 +459,7 @@ class Listing:
             statement = sa.select(self.model.id.label("id"), order.label("sort_value")).where(*criteria)
             if cursor is not None:
                 statement = statement.where(_beyond(order, self.model.id, cursor, ahead, plan.nullable))
-            parts.append(
-                statement.order_by(*_order(order, self.model.id, ahead, plan.nullable)).limit(query.limit + 1)
-            )
+            parts.append(statement.order_by(*_order(order, self.model.id, ahead, plan.nullable)).limit(query.limit + 1))
         return self._united(plan, query, parts, ahead)
 
     def _united(self, plan: _Plan, query: ListQuery, parts: list[Any], ahead: bool) -> Any:
@@ -517,7 +528,9 @@ def _beyond(sort: Any, record_id: Any, cursor: tuple[Any, int], descending: bool
     after_id = record_id < number if descending else record_id > number
     if value is None:
         return sa.and_(sort.is_(None), after_id)
-    bound = sa.cast(sa.literal(value), sort.type) if not isinstance(sort.type, sa.Text) else sa.literal(value, sort.type)
+    bound = (
+        sa.cast(sa.literal(value), sort.type) if not isinstance(sort.type, sa.Text) else sa.literal(value, sort.type)
+    )
     if not nullable:
         pair, place = sa.tuple_(sort, record_id), sa.tuple_(bound, sa.literal(number, sa.BigInteger()))
         return pair < place if descending else pair > place
@@ -606,10 +619,13 @@ def _between(column: Any, bounds: Sequence[Any], op: str) -> ColumnElement[bool]
 
 def _in_dates(info: FieldInfo, column: Any, condition: Condition, subject: Any) -> ColumnElement[bool]:
     today = clock.today(subject.zone)
+    low: dt.date | None
+    high: dt.date | None
     if condition.op == "period":
         low, high = period(condition.values[0], today)
     else:
-        low, high = (_day(info, value) for value in (*condition.values, "")[:2])
+        given = (*condition.values, "")
+        low, high = _day(info, given[0]), _day(info, given[1])
     if info.kind == "date":
         if info.custom:
             return _between(column, [day and day.isoformat() for day in (low, high)], "between")

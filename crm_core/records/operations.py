@@ -21,7 +21,18 @@ from crm_core.security.subject import Subject
 
 _PLAN = "crm.operation.plan"
 _CURRENT = "crm.operation.current"
-_NO_OPERATION = frozenset({"core_operation", "core_session", "core_sign_in", "core_job", "core_delivery", "core_token"})
+_NO_OPERATION = frozenset(
+    {
+        "core_operation",
+        "core_session",
+        "core_sign_in",
+        "core_job",
+        "core_delivery",
+        "core_token",
+        "core_preference",
+        "core_favourite",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ class Outcome:
     refused: int = 0
 
 
-def check(gate: Gate, entity: Entity, values: Mapping[str, Any], *, only: Iterable[str] | None = None) -> dict[str, Any]:
+def check(
+    gate: Gate, entity: Entity, values: Mapping[str, Any], *, only: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Check values as they come from a form or the API for this subject; raise `InvalidValues`.
 
     Fields that the subject may not know of are unknown to him here too, and links must lead to what he may see.
@@ -77,7 +79,9 @@ def check(gate: Gate, entity: Entity, values: Mapping[str, Any], *, only: Iterab
     return clean
 
 
-def _check_links(gate: Gate, fields: Mapping[str, FieldInfo], clean: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
+def _check_links(
+    gate: Gate, fields: Mapping[str, FieldInfo], clean: Mapping[str, Any], typed: Mapping[str, Any]
+) -> None:
     errors: dict[str, str] = {}
     for name, value in clean.items():
         info = fields.get(name)
@@ -120,9 +124,7 @@ def create(gate: Gate, entity: Entity, values: Mapping[str, Any], *, kind: str =
     return record
 
 
-def change(
-    gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *, version: int | None = None
-) -> Any:
+def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *, version: int | None = None) -> Any:
     """Change a record by checked values; `version` is the one its author saw.
 
     Raise `NotAllowed`, or `Conflict` when a field in `values` was changed by somebody since that version; changes of
@@ -297,9 +299,9 @@ def tag(gate: Gate, entity: Entity, ids: Iterable[int], add: Iterable[int] = (),
     array = table.c.tags.type
     added, removed = sa.cast(sorted(set(add)), array), sa.cast(sorted(set(remove)), array)
     kept = sa.select(sa.func.unnest(table.c.tags.op("||")(added)).label("tag")).correlate(table).subquery()
-    merged = sa.select(
-        sa.func.coalesce(sa.func.array_agg(sa.distinct(kept.c.tag)), sa.cast([], array))
-    ).where(kept.c.tag != sa.all_(removed) if remove else sa.true())
+    merged = sa.select(sa.func.coalesce(sa.func.array_agg(sa.distinct(kept.c.tag)), sa.cast([], array))).where(
+        kept.c.tag != sa.all_(removed) if remove else sa.true()
+    )
     return _update_many(gate, entity, ids, "edit", {"tags": merged.scalar_subquery()}, "changed")
 
 
@@ -328,7 +330,13 @@ def _update_many(
     if not outcome.changed:
         return outcome
     session = gate.session
-    operations.describe(session, gate.subject, kind="edit" if len(outcome.changed) == 1 else "bulk", entity=entity.name, **_one(outcome.changed))
+    operations.describe(
+        session,
+        gate.subject,
+        kind="edit" if len(outcome.changed) == 1 else "bulk",
+        entity=entity.name,
+        **_one(outcome.changed),
+    )
     operations.ensure(session)
     table = entity.model.__table__  # type: ignore[attr-defined]
     for batch in _batches(outcome.changed):
@@ -398,9 +406,7 @@ def share(gate: Gate, entity: Entity, record: Any, kind: str, ref_id: int, level
         )
     )
     if found is None:
-        found = Grant(
-            entity=entity.name, record_id=record.id, principal_id=principal, created_by=gate.subject.user_id
-        )
+        found = Grant(entity=entity.name, record_id=record.id, principal_id=principal, created_by=gate.subject.user_id)
         session.add(found)
     found.level = level
     session.flush()
@@ -433,5 +439,7 @@ def tag_ids(session: Session, names: Iterable[str], *, make: bool = True) -> dic
         from sqlalchemy.dialects.postgresql import insert
 
         session.execute(insert(Tag.__table__).values([{"name": name} for name in missing]).on_conflict_do_nothing())
-        found = {row[1].lower(): row[0] for row in session.execute(sa.select(Tag.id, Tag.name).where(lower.in_(wanted)))}
+        found = {
+            row[1].lower(): row[0] for row in session.execute(sa.select(Tag.id, Tag.name).where(lower.in_(wanted)))
+        }
     return found

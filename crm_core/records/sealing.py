@@ -85,7 +85,7 @@ def chain(previous: bytes, digests: Iterator[bytes]) -> bytes:
 
 
 def verify(session: Session) -> Verdict:
-    """Check every sealed block: each row's content against its digest, the rows against the seal, the seals in chain."""
+    """Check every sealed block: rows against their digests and the seal, the seals in chain."""
     findings: list[Finding] = []
     previous = b""
     total = seals = 0
@@ -107,13 +107,17 @@ def verify(session: Session) -> Verdict:
             findings.append(Finding(block.id, None, "chain"))
         previous = block.digest
     orphans = session.execute(
-        sa.text("SELECT id, block FROM core_change c WHERE block IS NOT NULL AND NOT EXISTS "
-                "(SELECT 1 FROM core_seal s WHERE s.id = c.block) LIMIT 100")
+        sa.text(
+            "SELECT id, block FROM core_change c WHERE block IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM core_seal s WHERE s.id = c.block) LIMIT 100"
+        )
     )
     findings.extend(Finding(row.block, row.id, "removed") for row in orphans)
     strangers = session.execute(
-        sa.text("SELECT c.id FROM core_change c WHERE c.block IS NULL AND NOT EXISTS "
-                "(SELECT 1 FROM core_operation o WHERE o.id = c.operation_id) LIMIT 100")
+        sa.text(
+            "SELECT c.id FROM core_change c WHERE c.block IS NULL AND NOT EXISTS "
+            "(SELECT 1 FROM core_operation o WHERE o.id = c.operation_id) LIMIT 100"
+        )
     )
     findings.extend(Finding(None, row.id, "inserted") for row in strangers)
     unsealed = session.execute(_UNSEALED_SQL).all()

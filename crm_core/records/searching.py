@@ -187,7 +187,13 @@ def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
     typed = " ".join(variants(text)[0])
     ranked = sorted(rows, key=lambda row: (_rank(typed, cleaning.sort_key(str(row[1] or ""))), str(row[1] or "")))
     return [
-        Found(entity.name, row[0], str(row[1] or ""), " · ".join(_hint(value) for value in row[2:] if value), f"{entity.url}/{row[0]}")
+        Found(
+            entity.name,
+            row[0],
+            str(row[1] or ""),
+            " · ".join(_hint(value) for value in row[2:] if value),
+            f"{entity.url}/{row[0]}",
+        )
         for row in ranked[:limit]
     ]
 

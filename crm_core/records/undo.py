@@ -69,7 +69,7 @@ def may_undo(gate: Gate, operation: Operation) -> bool:
 
 
 def start(gate: Gate, operation_id: int) -> int:
-    """Begin taking an operation back; return the id of the new operation, `running` until `step` says it is finished."""
+    """Begin taking an operation back; return the new operation, `running` until `step` has finished it."""
     session = gate.session
     operation = session.get(Operation, operation_id, with_for_update=True)
     if operation is None or not may_undo(gate, operation):
@@ -137,7 +137,8 @@ def logged_tables(session: Session) -> dict[str, _Table]:
     rows = session.execute(
         sa.text(
             "SELECT c.relname, encode(t.tgargs, 'escape') AS arguments, "
-            "ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) "
+            "ARRAY(SELECT a.attname FROM pg_attribute a "
+            "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) "
             "AS columns FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
             "WHERE t.tgname = 'core_log_insert' AND c.relnamespace = 'crm'::regnamespace"
         )
@@ -180,9 +181,7 @@ def _rounds(changes: Sequence[Change]) -> Iterable[list[Change]]:
     group: list[Change] = []
     seen: set[int] = set()
     for change in changes:
-        if group and (
-            (change.entity, change.action) != (group[0].entity, group[0].action) or change.record_id in seen
-        ):
+        if group and ((change.entity, change.action) != (group[0].entity, group[0].action) or change.record_id in seen):
             yield group
             group, seen = [], set()
         group.append(change)
@@ -216,13 +215,12 @@ def _reachable(gate: Gate, group: Sequence[Change]) -> list[Change]:
                 execution_options={UNGATED: "only whether they are there"},
             )
         )
-        own = {
-            row
-            for row in gate.session.scalars(
+        own = set(
+            gate.session.scalars(
                 sa.select(model.id).where(model.id.in_(sorted(ids)), model.created_by == gate.subject.user_id),
                 execution_options={UNGATED: "whoever made a record may take its making back"},
             )
-        }
+        )
         visible |= own | (ids - present)
     return [change for change in group if change.record_id in visible]
 
@@ -285,7 +283,8 @@ def _report_clash(report: Report, entity: str, row: Any) -> None:
                 "entity": entity,
                 "id": row.record_id,
                 "fields": {
-                    name: {"was": (row.before or {}).get(name), "is": (row.fields or {}).get(name)} for name in row.clash
+                    name: {"was": (row.before or {}).get(name), "is": (row.fields or {}).get(name)}
+                    for name in row.clash
                 },
             }
         )
@@ -309,7 +308,8 @@ def _update(session: Session, table: _Table, rows: Sequence[Any], report: Report
             continue
         statement = sa.text(
             f"UPDATE {table.name} t SET {', '.join(sets)} FROM core_change c, "
-            f"LATERAL jsonb_populate_record(NULL::{table.name}, c.before) p WHERE c.id = ANY(:ids) AND t.id = c.record_id"
+            f"LATERAL jsonb_populate_record(NULL::{table.name}, c.before) p "
+            "WHERE c.id = ANY(:ids) AND t.id = c.record_id"
         )
         done |= _each(session, statement, members, report, table)
     return done
@@ -321,11 +321,11 @@ def _delete(session: Session, table: _Table, entity: str, rows: Sequence[Any], r
     busy = _pointed_at(session, entity, [row.record_id for row in rows])
     for row in rows:
         if row.record_id in busy and len(report.conflicts) < 1000:
-            report.conflicts.append({"entity": entity, "id": row.record_id, "fields": {}, "used_by": busy[row.record_id]})
+            report.conflicts.append(
+                {"entity": entity, "id": row.record_id, "fields": {}, "used_by": busy[row.record_id]}
+            )
     free = [row for row in rows if row.record_id not in busy]
-    statement = sa.text(
-        f"DELETE FROM {table.name} t USING core_change c WHERE c.id = ANY(:ids) AND t.id = c.record_id"
-    )
+    statement = sa.text(f"DELETE FROM {table.name} t USING core_change c WHERE c.id = ANY(:ids) AND t.id = c.record_id")
     return _each(session, statement, free, report, table)
 
 
@@ -333,12 +333,18 @@ def _pointed_at(session: Session, entity: str, ids: list[int]) -> dict[int, str]
     # Foreign keys refuse by themselves; soft links would be left pointing at nothing.
     busy: dict[int, str] = {}
     for reference in session.execute(
-        sa.text("SELECT table_name, column_name FROM core_reference WHERE kind = 'soft' AND to_regclass(table_name) IS NOT NULL")
+        sa.text(
+            "SELECT table_name, column_name FROM core_reference "
+            "WHERE kind = 'soft' AND to_regclass(table_name) IS NOT NULL"
+        )
     ):
         prefix = "" if reference.column_name == "@" else f"{reference.column_name}_"
         number = "record_id" if reference.column_name == "@" else f"{prefix}id"
         found = session.execute(
-            sa.text(f"SELECT DISTINCT {number} FROM {reference.table_name} WHERE {prefix}entity = :entity AND {number} = ANY(:ids)"),
+            sa.text(
+                f"SELECT DISTINCT {number} FROM {reference.table_name} "
+                f"WHERE {prefix}entity = :entity AND {number} = ANY(:ids)"
+            ),
             {"entity": entity, "ids": ids},
         )
         busy.update(dict.fromkeys(found.scalars(), reference.table_name))
@@ -359,9 +365,7 @@ def _insert_again(session: Session, table: _Table, ids: list[int], report: Repor
         f"LATERAL jsonb_populate_record(NULL::{table.name}, c.before) p WHERE c.id = ANY(:ids)"
         f" AND NOT EXISTS (SELECT 1 FROM {table.name} t WHERE t.id = c.record_id)"
     )
-    rows = session.execute(
-        sa.select(Change.id, Change.record_id).where(Change.id.in_(ids)).order_by(Change.id)
-    ).all()
+    rows = session.execute(sa.select(Change.id, Change.record_id).where(Change.id.in_(ids)).order_by(Change.id)).all()
     return _each(session, statement, rows, report, table)
 
 

@@ -74,8 +74,8 @@ def test_secrets_and_search_text_are_never_in_the_log(db: Any, factories: Any) -
         ("""UPDATE core_change SET after = after || '{"city": "Москва"}' WHERE id = :id""", "altered"),
         ("DELETE FROM core_change WHERE id = :id", "removed"),
         (
-            "INSERT INTO core_change SELECT id + 1000000, at, operation_id, entity, record_id, parent_entity, parent_id, "
-            "action, before, after, xid, NULL, digest, block FROM core_change WHERE id = :id",
+            "INSERT INTO core_change SELECT id + 1000000, at, operation_id, entity, record_id, parent_entity, "
+            "parent_id, action, before, after, xid, NULL, digest, block FROM core_change WHERE id = :id",
             "inserted",
         ),
     ],

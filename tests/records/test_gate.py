@@ -94,7 +94,9 @@ def test_who_names_everybody_with_a_reason(db: Any, factories: Any, gate_of: Any
     director = factories.user("director")
     person = person_of(owner)
 
-    viewers = {viewer.user_id: [reason.kind for reason in viewer.reasons] for viewer in gate_of().who(PERSON, person.id)}
+    viewers = {
+        viewer.user_id: [reason.kind for reason in viewer.reasons] for viewer in gate_of().who(PERSON, person.id)
+    }
 
     assert viewers == {owner.id: ["own", "team"], colleague.id: ["team"], director.id: ["all"]}
 
@@ -110,7 +112,8 @@ def test_why_agrees_with_the_list_in_ten_thousand_cases(
         teams.append(factories.team(parent_id=rng.choice(teams).id))
     roles = ("manager", "marketer", "specialist", "user", "director", "head", "moderator", "administrator")
     users = [
-        factories.user(rng.choice(roles), team_id=rng.choice([None, *[team.id for team in teams]])) for _number in range(50)
+        factories.user(rng.choice(roles), team_id=rng.choice([None, *[team.id for team in teams]]))
+        for _number in range(50)
     ]
     for team in teams:
         team.head_id = rng.choice(users).id
@@ -119,7 +122,11 @@ def test_why_agrees_with_the_list_in_ten_thousand_cases(
     system = gate_of()
     for record in rng.sample(records, 60):
         kind, ref = rng.choice(
-            [("user", rng.choice(users).id), ("team", rng.choice(teams).id), ("role", rng.choice(list(users[0].roles or [None])))]
+            [
+                ("user", rng.choice(users).id),
+                ("team", rng.choice(teams).id),
+                ("role", rng.choice(list(users[0].roles or [None]))),
+            ]
         )
         if not isinstance(ref, int):
             kind, ref = "user", rng.choice(users).id

@@ -52,9 +52,7 @@ def hashes(db: Any) -> dict[str, dict[int, str]]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_row_vanishes_and_reasons_are_named(
-    db: Any, plugins: Any, factories: Any, gate_of: Any, name: str
-) -> None:
+def test_no_row_vanishes_and_reasons_are_named(db: Any, plugins: Any, factories: Any, gate_of: Any, name: str) -> None:
     gate, entity = gate_of(factories.user("administrator")), plugins.entity(PERSON)
     total = open_table(DATA / name).count()
 

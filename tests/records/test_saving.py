@@ -20,7 +20,9 @@ def test_a_new_record_belongs_to_its_maker_and_is_found(db: Any, plugins: Any, f
     me = factories.user("manager", team_id=team.id)
     gate, entity = gate_of(me), plugins.entity(PERSON)
 
-    values = saving.check(gate, entity, {"last_name": "Ёлкин", "phones": ["8 927 123-45-67"], "emails": ["A@B.example"]})
+    values = saving.check(
+        gate, entity, {"last_name": "Ёлкин", "phones": ["8 927 123-45-67"], "emails": ["A@B.example"]}
+    )
     person = saving.create(gate, entity, values)
 
     assert (person.owner_id, person.team_id, person.created_by) == (me.id, team.id, me.id)
@@ -91,9 +93,7 @@ def test_changes_of_different_fields_do_not_hinder_one_another(
 def test_the_version_is_the_id_of_the_last_change(db: Any, factories: Any, person_of: Any) -> None:
     person = person_of(factories.user("manager"))
 
-    newest = db.scalar(
-        sa.select(sa.func.max(Change.id)).where(Change.entity == PERSON, Change.record_id == person.id)
-    )
+    newest = db.scalar(sa.select(sa.func.max(Change.id)).where(Change.entity == PERSON, Change.record_id == person.id))
 
     assert person.version == newest
 

@@ -56,9 +56,7 @@ def test_what_somebody_changed_since_is_left_alone_and_told(
 
     db.refresh(person)
     assert (person.city, person.comment) == ("Уфа", "а")
-    assert report.conflicts == [
-        {"entity": PERSON, "id": person.id, "fields": {"city": {"was": "Самара", "is": "Уфа"}}}
-    ]
+    assert report.conflicts == [{"entity": PERSON, "id": person.id, "fields": {"city": {"was": "Самара", "is": "Уфа"}}}]
 
 
 def test_making_and_trashing_go_back_and_forth(
@@ -126,9 +124,7 @@ def test_an_operation_is_taken_back_once_and_only_by_those_who_may(
     assert db.get(Operation, operation).undone_by is not None
 
 
-def test_a_record_that_others_point_at_is_not_unmade(
-    db: Any, plugins: Any, factories: Any, gate_of: Any
-) -> None:
+def test_a_record_that_others_point_at_is_not_unmade(db: Any, plugins: Any, factories: Any, gate_of: Any) -> None:
     me = factories.user("manager")
     gate, entity = gate_of(me), plugins.entity(PERSON)
     person = saving.create(gate, entity, saving.check(gate, entity, {"last_name": "Новый"}))
