@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from crm_clients.i18n import _
@@ -114,22 +113,25 @@ _EMAIL_ALIASES = (
 
 def read_person_name(cell: cleaning.Cell) -> cleaning.Cleaned[dict[str, Any]]:
     """Read a full name in a cell of an import into the fields it goes to."""
-    cleaned = cleaning.clean_person_name(cell)
-    if cleaned.value is None:
-        return replace(cleaned, value=None)
-    parts = {"last_name": cleaned.value.last, "first_name": cleaned.value.first, "middle_name": cleaned.value.middle}
-    return replace(cleaned, value={name: part for name, part in parts.items() if part})
+    found = cleaning.clean_person_name(cell)
+    name = found.value
+    if name is None:
+        return cleaning.Cleaned(None, found.changed, found.problem, found.source)
+    parts = {"last_name": name.last, "first_name": name.first, "middle_name": name.middle}
+    values = {part: value for part, value in parts.items() if value}
+    return cleaning.Cleaned(values, found.changed, found.problem, found.source)
 
 
 def read_company_name(cell: cleaning.Cell) -> cleaning.Cleaned[dict[str, Any]]:
     """Read a company's name in a cell of an import: as documents write it, and the kind its legal form tells."""
-    cleaned = cleaning.clean_company_name(cell)
-    if cleaned.value is None:
-        return replace(cleaned, value=None)
-    values = {"name": cleaned.value.full}
-    if cleaned.value.form:
-        values["kind"] = KIND_OF_FORM.get(cleaned.value.form, "other")
-    return replace(cleaned, value=values)
+    found = cleaning.clean_company_name(cell)
+    name = found.value
+    if name is None:
+        return cleaning.Cleaned(None, found.changed, found.problem, found.source)
+    values = {"name": name.full}
+    if name.form:
+        values["kind"] = KIND_OF_FORM.get(name.form, "other")
+    return cleaning.Cleaned(values, found.changed, found.problem, found.source)
 
 
 class PersonSchema(forms.RecordSchema):
