@@ -23,6 +23,7 @@ from bench import company
 from crm_core import settings
 from crm_core.app import configure
 from crm_core.cli.installation import Installation
+from crm_core.jobs import environment
 from crm_core.plugins import Plugins
 from crm_core.records import saving
 from crm_core.records.gate import Gate
@@ -185,18 +186,17 @@ def main() -> None:
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with Installation.of(settings.load(data=given.data)).running() as installation:
-        config = configure(installation.app_settings)
-        application, registry = config.make_wsgi_app(), config.registry
-        engine, factory = registry["crm.engine"], registry["crm.session_factory"]
+        engine, factory, plugins = environment(installation.app_settings)
         meter = Meter(engine, given.rounds)
         with factory() as session:
             people = company.found(session)
             if not people:
                 raise SystemExit("nothing to measure: make bench-load CLIENTS=1000000")
             clients = session.scalar(sa.text("SELECT reltuples::bigint FROM pg_class WHERE relname = 'clients_person'"))
-            services(session, registry["crm.plugins"], meter, people)
+            services(session, plugins, meter, people)
         if not given.no_pages:
-            pages(application, registry, meter, people)
+            config = configure({**installation.app_settings, "crm.engine": engine})
+            pages(config.make_wsgi_app(), config.registry, meter, people)
         engine.dispose()
     if given.json:
         print(json.dumps({"clients": clients, "results": meter.results}, ensure_ascii=False, indent=1))

@@ -249,14 +249,15 @@ PEOPLE = sa.text(
         SELECT n, l, f, m, l || ' ' || f || ' ' || m AS name, 1 + (n * 7919 % array_length(owners, 1)) AS slot,
             owners, teams, tag_ids
         FROM (
-            SELECT n, surnames[1 + n * 31 % array_length(surnames, 1)] || CASE WHEN n % 997 = 0 THEN 'ский'
+            SELECT n, initcap(syllables[1 + n * 7 % array_length(syllables, 1)]
+                    || lower(surnames[1 + n * 31 % array_length(surnames, 1)])) || CASE WHEN n % 997 = 0 THEN 'ский'
                     WHEN n % 2 = 1 THEN 'а' ELSE '' END AS l,
                 CASE WHEN n % 2 = 1 THEN women[1 + n * 17 / 7 % array_length(women, 1)]
                     ELSE names[1 + n * 17 / 7 % array_length(names, 1)] END AS f,
                 CASE WHEN n % 2 = 1 THEN daughters[1 + n * 13 / 3 % array_length(daughters, 1)]
                     ELSE patronymics[1 + n * 13 / 3 % array_length(patronymics, 1)] END AS m, owners, teams, tag_ids
             FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n,
-                (SELECT CAST(:surnames AS text[]) AS surnames, CAST(:names AS text[]) AS names,
+                (SELECT CAST(:surnames AS text[]) AS surnames, CAST(:syllables AS text[]) AS syllables, CAST(:names AS text[]) AS names,
                     CAST(:women AS text[]) AS women, CAST(:daughters AS text[]) AS daughters,
                     CAST(:patronymics AS text[]) AS patronymics, CAST(:owners AS bigint[]) AS owners,
                     CAST(:teams AS bigint[]) AS teams, CAST(:tags AS bigint[]) AS tag_ids) AS given
@@ -302,7 +303,7 @@ def load(session: Session, clients: int) -> float:
     teams = [team for _owner, team, part in made["parts"] for _number in range(part)]
     first_id = session.scalar(sa.text("SELECT coalesce(max(id), 0) + 1 FROM clients_person")) or 1
     values = {
-        "surnames": SURNAMES, "names": NAMES, "patronymics": PATRONYMICS, "women": WOMEN, "daughters": DAUGHTERS,
+        "surnames": SURNAMES, "syllables": SYLLABLES, "names": NAMES, "patronymics": PATRONYMICS, "women": WOMEN, "daughters": DAUGHTERS,
         "owners": owners, "teams": teams, "tags": tags,
     }  # fmt: skip
     with Progress() as progress:

@@ -26,8 +26,8 @@ from crm_core.i18n import _
 from crm_core.models.log import Change
 from crm_core.models.records import ImportRun, SearchText
 from crm_core.records.fields import all_fields
-from crm_core.records.gate import NEVER, Gate
-from crm_core.records.searching import is_frequent, is_long, match_criterion, matches, owner_of
+from crm_core.records.gate import NEVER, Branch, Gate
+from crm_core.records.searching import index_matches, is_frequent, is_long, match_criterion, matches, owner_of
 from crm_core.specs import Entity, Filter
 
 PAGE = 50
@@ -370,23 +370,15 @@ class Listing:
     def _gathered(self, plan: _Plan, query: ListQuery, cursor: tuple[Any, int] | None, backwards: bool) -> Any:
         """Gather what matches in the search index and order it there, without touching the records themselves."""
         ahead = plan.descending != backwards
-        parts = []
-        for branch in self.gate.branches(self.entity):
-            statement = sa.select(SearchText.record_id.label("id"), SearchText.sort.label("sort_value")).where(
-                SearchText.entity == self.entity.name, matches(query.search)
-            )
-            owner = owner_of(self.gate, branch.kind)
-            if owner is not None:
-                statement = statement.where(getattr(SearchText, owner[0]).in_(owner[1]))
-            elif branch.kind != "all":
-                reached = sa.select(self.model.id).where(self.gate.alive(self.entity), branch.criterion)
-                statement = statement.where(SearchText.record_id.in_(reached if branch.ids is None else branch.ids))
-            if cursor is not None:
-                statement = statement.where(_beyond(SearchText.sort, SearchText.record_id, cursor, ahead, False))
-            parts.append(
-                statement.order_by(*_order(SearchText.sort, SearchText.record_id, ahead, False)).limit(query.limit + 1)
-            )
+        parts = [self._gathered_part(branch, query, cursor, ahead) for branch in self.gate.branches(self.entity)]
         return self._united(plan, query, parts, ahead)
+
+    def _gathered_part(self, branch: Branch, query: ListQuery, cursor: tuple[Any, int] | None, ahead: bool) -> Any:
+        found = index_matches(self.gate, self.entity, branch, query.search).subquery()
+        statement = sa.select(found.c.id, found.c.sort_value)
+        if cursor is not None:
+            statement = statement.where(_beyond(found.c.sort_value, found.c.id, cursor, ahead, False))
+        return statement.order_by(*_order(found.c.sort_value, found.c.id, ahead, False)).limit(query.limit + 1)
 
     def _walked(
         self, plan: _Plan, query: ListQuery, cursor: tuple[Any, int] | None, backwards: bool, wanted: list[str]
@@ -394,7 +386,12 @@ class Listing:
         """Look through the first rows of the order for text that many have; None where that did not fill the page."""
         ahead = plan.descending != backwards
         parts = []
-        for criteria in self._branches(plan, replace(query, search="")):
+        in_index = self._found_in_index(plan, query)
+        branches = self.gate.branches(self.entity)
+        for branch, criteria in zip(branches, self._branches(plan, replace(query, search="")), strict=True):
+            if in_index and branch.ids is not None:
+                parts.append(self._gathered_part(branch, query, cursor, ahead))
+                continue
             statement = sa.select(self.model.id.label("id"), plan.order.label("sort_value")).where(*criteria)
             if cursor is not None:
                 statement = statement.where(_beyond(plan.order, self.model.id, cursor, ahead, plan.nullable))

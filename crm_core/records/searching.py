@@ -22,7 +22,7 @@ from crm_core.records.fields import searched_fields
 from crm_core.specs import Entity
 
 if TYPE_CHECKING:
-    from crm_core.records.gate import Gate
+    from crm_core.records.gate import Branch, Gate
 
 MAX_WORDS = 6
 #: Trigrams need three characters; shorter words are looked for at the beginning of the sort key.
@@ -112,9 +112,15 @@ def is_long(text: str) -> bool:
     return any(len(word) >= SHORT for reading in variants(text) for word in reading)
 
 
-def matches(text: str) -> ColumnElement[bool]:
+def matches(text: str, column: Any = SearchText.text) -> ColumnElement[bool]:
     """Return the criterion on `core_search` for all readings at once: as an OR of joins none could use the index."""
-    return sa.or_(*(sa.and_(*(_like(word) for word in reading)) for reading in variants(text) if reading))
+    return sa.or_(
+        *(
+            sa.and_(*(column.contains(word, autoescape=True) for word in reading))
+            for reading in variants(text)
+            if reading
+        )
+    )
 
 
 def is_frequent(session: Session, text: str) -> bool:
@@ -136,10 +142,6 @@ def _is_one_of(column: Any, values: Sequence[int]) -> ColumnElement[bool]:
     return only
 
 
-def _like(word: str) -> ColumnElement[bool]:
-    return SearchText.text.contains(word, autoescape=True)
-
-
 def owner_of(gate: Gate, branch: str) -> tuple[str, Sequence[int]] | None:
     """Return the column of `core_search` that a branch of the gate narrows, with its values."""
     if branch == "own" and gate.subject.user_id is not None:
@@ -147,6 +149,32 @@ def owner_of(gate: Gate, branch: str) -> tuple[str, Sequence[int]] | None:
     if branch == "team":
         return "team_id", sorted(gate.subject.team_ids)
     return None
+
+
+def index_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.Select[Any]:
+    """Return a select of (record id, sort key) of what a branch of the gate reaches and the text finds.
+
+    It asks `core_search` alone, which holds who owns each record; records in the trash are not there.
+    """
+    columns = SearchText.record_id.label("id"), SearchText.sort.label("sort_value")
+    if branch.ids is not None:
+        # Few are shared, many may match: look up those that are shared, then read their text, never the other way.
+        inside = (
+            sa.select(SearchText.record_id, SearchText.sort, SearchText.text)
+            .where(SearchText.entity == entity.name, SearchText.record_id.in_(branch.ids))
+            .offset(0)
+            .subquery("shared")
+        )
+        text_of = matches(text, inside.c.text)
+        return sa.select(inside.c.record_id.label("id"), inside.c.sort.label("sort_value")).where(text_of)
+    statement = sa.select(*columns).where(SearchText.entity == entity.name, matches(text))
+    owner = owner_of(gate, branch.kind)
+    if owner is not None:
+        return statement.where(_is_one_of(getattr(SearchText, owner[0]), owner[1]))
+    if branch.kind == "all":
+        return statement
+    model: Any = entity.model
+    return statement.where(SearchText.record_id.in_(sa.select(model.id).where(gate.alive(entity), branch.criterion)))
 
 
 def find(gate: Gate, text: str, *, entities: Iterable[str] = (), limit: int = 8) -> list[Found]:
@@ -170,20 +198,21 @@ def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
     model: Any = entity.model
     label = getattr(model, entity.label)
     hints = [getattr(model, name) for name in entity.hint]
-    alive = gate.alive(entity)
-    parts = []
-    for branch in gate.branches(entity):
-        owner = owner_of(gate, branch.kind)
-        parts.append(
-            sa.select(model.id, label.label("label"), *hints)
-            .where(alive, branch.criterion, match_criterion(gate, entity, text, owner))
-            .limit(limit * 3)
-        )
-    if not parts:
+    branches = gate.branches(entity)
+    if not branches:
         return []
-    statement = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(one.subquery()) for one in parts))
-    # Branches of the gate overlap.
-    rows = {row[0]: row for row in gate.session.execute(statement)}.values()
+    alive = gate.alive(entity)
+    if is_long(text):
+        parts: list[Any] = [index_matches(gate, entity, branch, text).limit(limit * 3) for branch in branches]
+    else:
+        short = match_criterion(gate, entity, text)
+        parts = [
+            sa.select(model.id, getattr(model, entity.sort)).where(alive, branch.criterion, short).limit(limit * 3)
+            for branch in branches
+        ]
+    found = sa.union(*(sa.select(one.subquery()) for one in parts)).subquery()
+    statement = sa.select(model.id, label.label("label"), *hints).where(model.id.in_(sa.select(found.c[0])), alive)
+    rows = gate.session.execute(statement).all()
     typed = " ".join(variants(text)[0])
     ranked = sorted(rows, key=lambda row: (_rank(typed, cleaning.sort_key(str(row[1] or ""))), str(row[1] or "")))
     return [
