@@ -21,7 +21,7 @@ from crm_core.models.records import ImportRun
 from crm_core.plugins import Plugins
 from crm_core.records import exporting, operations, saving, sealing, undo
 from crm_core.records.gate import Gate
-from crm_core.records.importing import engine
+from crm_core.records.importing import engine, trying
 from crm_core.records.importing.readers import TableError
 from crm_core.records.listing import Listing, ListQuery
 from crm_core.specs import Job
@@ -63,6 +63,50 @@ def start_import(session: Session, run: ImportRun, user_id: int | None, total: i
     return run.job_id
 
 
+def start_check(session: Session, run: ImportRun, user_id: int | None) -> int:
+    """Enqueue the trying of a large file, of which nothing is written but what was found out."""
+    job_id = enqueue(
+        session,
+        "core.import_check",
+        key=f"core.import_check:{run.id}",
+        user_id=user_id,
+        visible=True,
+        title=run.file_name,
+        run_id=run.id,
+        options=trying.key_of(run),
+    )
+    run.options = {**run.options, trying.CHECK: {"key": trying.key_of(run), "job": job_id}}
+    session.flush()
+    return job_id
+
+
+def run_check(context: JobContext, run_id: int, options: str) -> None:
+    """Find out what would become of all rows of a file."""
+    with context.transaction() as session:
+        run = session.get(ImportRun, run_id)
+        if run is None or run.state != "draft" or trying.key_of(run) != options:
+            return
+        gate = Gate(session, context.subject, context.plugins)
+        table = engine.open_run(files_of(context.settings), run)
+        chosen = trying.trial_options(session, run)
+        importer = engine.Importer(
+            gate, context.plugins.entity(run.entity), table, chosen, in_languages(context.plugins)
+        )
+        total = min(table.count(), trying.MOST)
+
+        def tell(done: int) -> None:
+            context.check()
+            context.progress(done, total)
+
+        verdict = trying.try_out(importer, importer.batches(), progress=tell)
+    with context.transaction() as session:
+        run = session.get(ImportRun, run_id, with_for_update=True)
+        # Somebody may have chosen otherwise meanwhile.
+        if run is not None and trying.key_of(run) == options:
+            trying.keep_verdict(run, verdict)
+    context.result = {"href": f"/imports/{run_id}/check"}
+
+
 def run_import(context: JobContext, run_id: int) -> None:
     """Take a file in, batch by batch; goes on where a crashed or stopped run was."""
     subject = context.subject
@@ -75,7 +119,11 @@ def run_import(context: JobContext, run_id: int) -> None:
             table = engine.open_run(folder, run)
             gate = Gate(session, subject, context.plugins)
             importer = engine.Importer(
-                gate, context.plugins.entity(run.entity), table, engine.Options.from_json(run.options), in_languages(context.plugins)
+                gate,
+                context.plugins.entity(run.entity),
+                table,
+                engine.Options.from_json(run.options),
+                in_languages(context.plugins),
             )
         except (TableError, saving.NotAllowed, KeyError) as error:
             run.state, run.error = "failed", str(getattr(error, "message", error))
@@ -83,8 +131,10 @@ def run_import(context: JobContext, run_id: int) -> None:
         after = run.done_rows
         rows_before = int(run.counts.get("rows", 0))
     done = rows_before
+    stopped = False
     for rows in importer.batches(after):
         if context.stop_asked:
+            stopped = True
             break
         with context.transaction() as session:
             run = session.get_one(ImportRun, run_id, with_for_update=True)
@@ -93,10 +143,11 @@ def run_import(context: JobContext, run_id: int) -> None:
         context.progress(done)
     with context.transaction() as session:
         run = session.get_one(ImportRun, run_id)
-        stopped = context.stop_asked
         run.state = "stopped" if stopped else "done"
         if run.operation_id is not None:
-            operations.finish(session, run.operation_id, operations.STOPPED if stopped else operations.DONE, **{"counts": run.counts})
+            operations.finish(
+                session, run.operation_id, operations.STOPPED if stopped else operations.DONE, counts=run.counts
+            )
         engine.remember_mapping(session, context.plugins.entity(run.entity), table, importer.options)
         context.result = {"counts": run.counts, "href": f"/imports/{run.id}"}
         if context.user_id is not None:
@@ -114,7 +165,9 @@ def run_import(context: JobContext, run_id: int) -> None:
 # -- exports -----------------------------------------------------------------------------------------------------------
 
 
-def run_export(context: JobContext, entity: str, query: dict[str, Any], format: str, columns: list[str] | None = None) -> None:
+def run_export(
+    context: JobContext, entity: str, query: dict[str, Any], format: str, columns: list[str] | None = None
+) -> None:
     """Write a list to a file that its author downloads from his notifications; the operation is logged."""
     subject = context.subject
     found = context.plugins.entity(entity)
@@ -167,7 +220,9 @@ def _counted(context: JobContext, rows: Any) -> Any:
 #: Actions over many records: name -> (gate, entity, ids, arguments) -> outcome.
 ACTIONS: dict[str, Any] = {
     "assign": lambda gate, entity, ids, values: saving.assign(gate, entity, ids, int(values["owner_id"])),
-    "tag": lambda gate, entity, ids, values: saving.tag(gate, entity, ids, values.get("add", ()), values.get("remove", ())),
+    "tag": lambda gate, entity, ids, values: saving.tag(
+        gate, entity, ids, values.get("add", ()), values.get("remove", ())
+    ),
     "trash": lambda gate, entity, ids, _values: saving.trash(gate, entity, ids),
     "restore": lambda gate, entity, ids, _values: saving.restore(gate, entity, ids),
     "set": lambda gate, entity, ids, values: saving.set_values(gate, entity, ids, values),
@@ -246,6 +301,7 @@ def start_undo(gate: Gate, operation_id: int) -> tuple[int, int | None]:
         key=f"core.undo:{undo_id}",
         user_id=gate.subject.user_id,
         visible=True,
+        total=undo.size(gate.session, operation_id, most=10_000_000),
         undo_id=undo_id,
     )
     return undo_id, job
@@ -291,6 +347,14 @@ def run_partitions(context: JobContext) -> None:
 
 JOBS = (
     Job(name="core.import", run=run_import, queue=LONG, title=_("Import"), max_attempts=20, visible=True),
+    Job(
+        name="core.import_check",
+        run=run_check,
+        queue=LONG,
+        title=_("Check of a file before its import"),
+        max_attempts=3,
+        visible=True,
+    ),
     Job(name="core.export", run=run_export, queue=LONG, title=_("Export"), max_attempts=3, visible=True),
     Job(name="core.bulk", run=run_bulk, queue=LONG, title=_("Bulk change"), max_attempts=20, visible=True),
     Job(name="core.undo", run=run_undo, queue=LONG, title=_("Undo"), max_attempts=20, visible=True),

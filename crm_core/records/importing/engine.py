@@ -41,7 +41,22 @@ MODES = ("both", "create", "update", "skip")
 
 #: Kinds of fields that a cell can fill.
 IMPORTED_KINDS = frozenset(
-    "text longtext number money date datetime choice bool user phones emails messengers tags inn".split()
+    [
+        "text",
+        "longtext",
+        "number",
+        "money",
+        "date",
+        "datetime",
+        "choice",
+        "bool",
+        "user",
+        "phones",
+        "emails",
+        "messengers",
+        "tags",
+        "inn",
+    ]
 )
 
 #: Kinds of fields that several columns may fill: «Телефон 1», «Телефон 2».
@@ -148,7 +163,9 @@ def guess(gate: Gate, entity: Entity, table: Table, translate: Callable[[str, An
             other = next(link for link in entity.import_links if link.entity == name.partition(":")[0])
             whose = [translate(locale, other.title) for locale in ("ru", "en")]
             is_label = other.fields and name.endswith(f":{other.fields[0]}")
-            titles = [f"{title} {of}" for title in titles for of in whose] + (whose if is_label else []) + list(info.aliases)
+            titles = (
+                [f"{title} {of}" for title in titles for of in whose] + (whose if is_label else []) + list(info.aliases)
+            )
         else:
             titles += list(info.aliases)
         kind = _GUESSED_KINDS.get(info.kind, info.kind)
@@ -169,7 +186,9 @@ class Importer:
         self.gate = gate
         self.model: Any = entity.model
         self.targets = targets(gate, entity)
-        self.mapping = [(column, name, self.targets[name]) for column, name in options.mapping.items() if name in self.targets]
+        self.mapping = [
+            (column, name, self.targets[name]) for column, name in options.mapping.items() if name in self.targets
+        ]
         self.rules = self._rules()
         self.may_create = gate.may(entity, "create") and options.mode != "update"
         self._choices: dict[str, dict[str, str]] = {}
@@ -281,12 +300,31 @@ class Importer:
             values = planned.links.setdefault(entity, {}) if colon else planned.values
             self._clean_cell(planned, values, plain, name, info, cell)
         for name, info in self.targets.items():
-            if info.required and ":" not in name and not planned.values.get(name) and not self._filled_otherwise(planned):
+            if (
+                info.required
+                and ":" not in name
+                and not planned.values.get(name)
+                and not self._filled_otherwise(planned)
+            ):
                 if not planned.problems:
-                    planned.refuse(name, Problem("required", _("“${field}” is not filled in", mapping={"field": info.title})))
+                    planned.refuse(
+                        name, Problem("required", _("“${field}” is not filled in", mapping={"field": info.title}))
+                    )
         if not any(planned.values.values()) and not planned.problems:
             planned.refuse("", Problem("nothing", _("Nothing in this row can be taken: no mapped column is filled in")))
         return planned
+
+    def try_cells(self, row: Row) -> Iterator[tuple[str, FieldInfo, Any, Planned]]:
+        """Clean each filled cell of a row by itself: its target, field, content, and what came of it."""
+        for column, name, info in self.mapping:
+            cell = row.cells[column] if column < len(row.cells) else None
+            if cell is None or cell == "":
+                continue
+            tried = Planned(row)
+            entity, colon, plain = name.rpartition(":")
+            values = tried.links.setdefault(entity, {}) if colon else tried.values
+            self._clean_cell(tried, values, plain, name, info, cell)
+            yield name, info, cell, tried
 
     def _filled_otherwise(self, planned: Planned) -> bool:
         # A row that changes a record need not repeat what the record has.
@@ -387,7 +425,8 @@ class Importer:
         if value is None:
             shown = self._shown_choices(info)
             problem = Problem(
-                "choice", _("“${value}” is not among the choices: ${choices}", mapping={"value": text[:80], "choices": shown})
+                "choice",
+                _("“${value}” is not among the choices: ${choices}", mapping={"value": text[:80], "choices": shown}),
             )
             return Cleaned(None, False, problem, text)
         return Cleaned(value)
@@ -415,9 +454,7 @@ class Importer:
                 None, False, Problem("user", _("Nobody here is called “${value}”", mapping={"value": text[:80]})), text
             )
         if found != self.gate.subject.user_id and not self.gate.may(self.entity, "assign"):
-            return Cleaned(
-                None, False, Problem("assign", _("Your role may not make somebody else responsible.")), text
-            )
+            return Cleaned(None, False, Problem("assign", _("Your role may not make somebody else responsible.")), text)
         return Cleaned(found)
 
     def _resolve_tags(self, planned: Sequence[Planned]) -> None:
@@ -465,7 +502,10 @@ class Importer:
                     "",
                     Problem(
                         "foreign",
-                        _("Such a record exists already and you may not change it; responsible: ${name}", mapping={"name": hidden[foreign]}),
+                        _(
+                            "Such a record exists already and you may not change it; responsible: ${name}",
+                            mapping={"name": hidden[foreign]},
+                        ),
                     ),
                 )
                 continue
@@ -552,10 +592,14 @@ class Importer:
         if owners != {subject.user_id} and not self.gate.may(entity, "assign"):
             raise NotAllowed(_("Your role may not make somebody else responsible."))
         teams = {owner: team_of(session, owner) for owner in owners}
-        ids = session.execute(
-            sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"),
-            {"table": table.name, "count": len(values)},
-        ).scalars().all()
+        ids = (
+            session.execute(
+                sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"),
+                {"table": table.name, "count": len(values)},
+            )
+            .scalars()
+            .all()
+        )
         now = clock.now()
         defaults = _defaults(table)
         rows = []
@@ -590,7 +634,7 @@ class Importer:
         """Change matched records by what the rows say; several rows of one record are laid one over another."""
         by_id: dict[int, list[Planned]] = {}
         for one in rows:
-            assert one.record_id is not None  # noqa: S101  matched rows have one
+            assert one.record_id is not None
             by_id.setdefault(one.record_id, []).append(one)
         if not by_id:
             return
@@ -688,7 +732,10 @@ class Importer:
                     missing.setdefault(key, values)
                 waiting.append((one, home))
             else:
-                one.remark(link.entity, Problem("link", _("Not linked: there is no such record, and your role may not make one")))
+                one.remark(
+                    link.entity,
+                    Problem("link", _("Not linked: there is no such record, and your role may not make one")),
+                )
         drafts: dict[int, dict[str, Any]] = {id(values): values for values in missing.values()}
         made = dict(zip(drafts, self.insert(other, list(drafts.values()), self.options.owner_id), strict=True))
         for one, key in waiting:

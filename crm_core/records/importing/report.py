@@ -73,16 +73,25 @@ def _plain(text: str) -> dict[str, Any]:
     return found
 
 
-def reasons_of(planned: Iterable[Any], most: int = 30) -> list[Reason]:
-    """Return the reasons of rows that were only tried."""
-    found: dict[tuple[bool, str, str], Reason] = {}
+def tally(found: dict[tuple[bool, str, str], Reason], planned: Iterable[Any]) -> None:
+    """Add the reasons of rows to those counted before."""
     for one in planned:
         rejects = one.outcome == "rejected"
         for problem in one.problems if rejects else one.remarks:
             key = (rejects, problem["field"], problem["code"])
-            reason = found.setdefault(key, Reason(problem["field"], problem["code"], 0, rejects, problem))
-            reason.count += 1
+            found.setdefault(key, Reason(problem["field"], problem["code"], 0, rejects, problem)).count += 1
+
+
+def ordered(found: Mapping[Any, Reason], most: int = 30) -> list[Reason]:
+    """Return counted reasons, those of rejected rows first, the commonest first."""
     return sorted(found.values(), key=lambda one: (not one.rejects, -one.count))[:most]
+
+
+def reasons_of(planned: Iterable[Any], most: int = 30) -> list[Reason]:
+    """Return the reasons of rows that were only tried."""
+    found: dict[tuple[bool, str, str], Reason] = {}
+    tally(found, planned)
+    return ordered(found, most)
 
 
 def rejected_file(
