@@ -141,7 +141,7 @@ class Servers:
 def _locale(connection: sa.Connection) -> str:
     version = int(connection.execute(sa.text("SHOW server_version_num")).scalar_one())
     if version >= 170000:
-        return " ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
+        return " ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
     return " ENCODING 'UTF8' LOCALE 'C.UTF-8'"
 
 
