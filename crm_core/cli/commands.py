@@ -412,30 +412,16 @@ def plugin() -> None:
 @JSON_OPTION
 @click.pass_context
 def plugin_list(context: click.Context, as_json: bool, **given: Any) -> None:
-    """Show the installed plugins and which are on."""
-    from crm_core.plugins import discover
+    """Show every plugin that is installed, listed or has tables here, and how it stands."""
+    from crm_core.cli.plugins import known_plugins
 
     settings = installation_of(context, **given)
-    rows = [
-        {
-            "name": found.name,
-            "version": found.version,
-            "distribution": found.distribution,
-            "on": found.name in settings.plugins,
-        }
-        for found in sorted(discover().values(), key=lambda found: found.name)
-    ]
-    rows += [
-        {"name": name, "version": None, "distribution": None, "on": True, "missing": True}
-        for name in settings.plugins
-        if name not in {row["name"] for row in rows}
-    ]
+    rows = known_plugins(settings)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([row.as_dict() for row in rows], indent=2))
         return
     for row in rows:
-        state = "missing" if row.get("missing") else "on" if row["on"] else "off"
-        click.echo(f"{state:8} {row['name']:16} {row['version'] or '-':10} {row['distribution'] or '-'}")
+        click.echo(f"{row.name:16} {row.version or '-':10} {row.distribution or '-':20} {row.sentence}")
     click.echo(f"Switch them in {settings.ini}: crm.plugins = {' '.join(settings.plugins)}")
 
 
