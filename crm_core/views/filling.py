@@ -44,6 +44,9 @@ class Filling:
             value = self.request.POST.getall(name) if self.typed else value
         elif kind != "password" and name in self.typed:
             value = self.typed[name]
+        if kind == "choice" and more.get("choices") and not more["choices"][0].value:
+            # The control has an empty option of its own, which says this.
+            more["placeholder"], more["choices"] = more["choices"][0].title, more["choices"][1:]
         error = ""
         if self.refused is not None and self.refused.field == name:
             error = say(self.request, self.refused.sentence)

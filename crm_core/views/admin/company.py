@@ -126,6 +126,9 @@ def _entities(request: Request) -> list[dict[str, Any]]:
 @view_config(route_name="settings.legal", request_method="GET", permission=SETTINGS_EDIT, renderer=LEGAL)
 def list_legal(request: Request) -> dict[str, Any]:
     """Show the company's own legal entities."""
+    create = Action(
+        title=_("Add a legal entity"), href=f"/settings/legal/{len(_entities(request))}", icon="plus", look="primary"
+    )
     return {
         "title": _("Own legal entities"),
         "crumbs": [CRUMB],
@@ -141,16 +144,12 @@ def list_legal(request: Request) -> dict[str, Any]:
             }
             for number, one in enumerate(_entities(request))
         ],
-        "create": Action(
-            title=_("Add a legal entity"),
-            href=f"/settings/legal/{len(_entities(request))}",
-            icon="plus",
-            look="primary",
-        ),
+        "create": create,
         "empty": EmptyState(
             title=_("No legal entities yet"),
             text=_("Their requisites stand in offers, contracts and invoices."),
             icon="certificate",
+            action=create,
         ),
     }
 

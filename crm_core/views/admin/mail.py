@@ -83,7 +83,6 @@ def _mail_page(request: Request, refused: Refused | None = None, of: str = "acco
         else Notice(
             text=_("No mail server is set: letters stay in the local mailbox, where administrators read them."),
             tone="info",
-            actions=[Action(title=_("Open the local mailbox"), href="/settings/mailbox")],
         ),
         "presets": [
             Action(title=one[0], href=f"/settings/mail?preset={one[0]}", active=one is preset) for one in PRESETS

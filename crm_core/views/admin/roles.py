@@ -21,7 +21,7 @@ from crm_core.views.account.doors import proved
 from crm_core.views.admin.index import CRUMB
 from crm_core.views.admin.users import role_title
 from crm_core.views.filling import Filling, choices, go, post_button, say, typed, typed_number
-from crm_core.views.shapes import Action, Crumb, FormPage, Notice, Section
+from crm_core.views.shapes import Action, Badge, Crumb, FormPage, LinkCard, LinkGroup, Notice, Section
 
 MATRIX = "crm_core:templates/admin/roles.pt"
 ROLE = "crm_core:templates/admin/role.pt"
@@ -72,10 +72,23 @@ def _matrix(request: Request, refused: Refused | None = None) -> dict[str, Any]:
                 "title": role_title(role),
                 "text": role_description(role),
                 "href": f"/settings/roles/{role.id}",
-                "people": request.plural("${n} person", "${n} people", counts.get(role.id, 0)),
-                "editable": may_edit_role(request.subject, role),
             }
             for role in roles
+        ],
+        "cards": [
+            LinkGroup(
+                title="",
+                items=[
+                    LinkCard(
+                        title=role_title(role),
+                        href=f"/settings/roles/{role.id}",
+                        text=role_description(role),
+                        icon="shield-lock" if may_edit_role(request.subject, role) else "eye",
+                        badge=Badge(text=request.plural("${n} person", "${n} people", counts.get(role.id, 0))),
+                    )
+                    for role in roles
+                ],
+            )
         ],
         "groups": [
             {

@@ -358,7 +358,7 @@ def _actions(request: Request, user: User) -> list[Action]:
     if user.id != subject.user_id and may_reach(db, subject, USERS_DISABLE, user):
         if user.status == ACTIVE:
             found.append(post_button(_("End all sessions"), f"{base}/end-sessions", "logout"))
-            found.append(post_button(_("Disable access"), f"{base}/disable", "lock", "danger"))
+            found.append(post_button(_("Disable access"), f"{base}/disable", "lock"))
         elif user.status == DISABLED:
             found.append(post_button(_("Enable access"), f"{base}/enable", "lock-open", "primary"))
     if user.id != subject.user_id and may_reach(db, subject, USERS_DELETE, user):
