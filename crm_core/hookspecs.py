@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from crm_core.hooks import hookspec
 
 if TYPE_CHECKING:
-    import click
     from pyramid.config import Configurator
 
     from crm_core.events import EventContext
@@ -78,11 +77,6 @@ def crm_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
 @hookspec
 def crm_include(config: Configurator) -> None:
     """Add routes, views and request methods; called with a configurator of the plugin's own package."""
-
-
-@hookspec
-def crm_commands(group: click.Group) -> None:
-    """Add commands to `crm`; called when the command line starts."""
 
 
 @hookspec

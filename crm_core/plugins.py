@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -26,8 +26,6 @@ from crm_core.hooks import PROJECT
 from crm_core.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    import click
-
     from crm_core.specs import (
         Entity,
         EventType,
@@ -271,12 +269,6 @@ class Plugins:
         """Return the panels on the card of an entity, in their order."""
         return sorted((p for p in self.panels if p.entity in (entity, "*")), key=lambda p: (p.order, p.id))
 
-    def implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, function) for a hook, requirements first, so that a fault of one is kept from others."""
-        caller = getattr(self.manager.hook, hook)
-        for implementation in reversed(caller.get_hookimpls()):
-            yield implementation.plugin_name, implementation.function
-
     def domain(self, plugin: str) -> str:
         """Return the translation domain of a plugin's texts."""
         return self.info(plugin).package
@@ -363,9 +355,3 @@ def include_plugins(config: Configurator) -> None:
         implementation = getattr(one.module, "crm_include", None)
         if implementation is not None:
             config.include(implementation)
-
-
-def add_commands(plugins: Plugins, group: click.Group) -> None:
-    """Let plugins add their commands to the command line."""
-    for _name, function in plugins.implementations("crm_commands"):
-        function(group=group)

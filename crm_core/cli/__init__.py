@@ -25,7 +25,6 @@ def main() -> None:
     from crm_core.embedded.child import EmbeddedError
 
     try:
-        _add_commands_of_plugins(crm)
         crm(prog_name="crm")
     except ConfigurationError as error:
         click.echo(f"crm: {error}", err=True)
@@ -33,21 +32,3 @@ def main() -> None:
     except EmbeddedError as error:
         click.echo(f"crm: {error}", err=True)
         sys.exit(1)
-
-
-def _add_commands_of_plugins(group: click.Group) -> None:
-    """Let the plugins of the installation add commands, only when a command of theirs may be meant."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    if not words or any(word in group.commands for word in words):
-        return
-    from crm_core.cli.commands import installation_of
-    from crm_core.plugins import add_commands
-
-    try:
-        context = group.make_context("crm", sys.argv[1:], resilient_parsing=True)
-        settings = installation_of(context)
-    except (click.ClickException, ConfigurationError):
-        return
-    from crm_core.cli.installation import plugins_of
-
-    add_commands(plugins_of(settings), group)
