@@ -119,6 +119,8 @@ SURNAMES = [
     "Филатов",
     "Пономарёв",
 ]
+#: Before a surname they make another: a hundred surnames alone would stand in blocks of ten thousand in any order.
+SYLLABLES = ["", *"бело черно ново старо красно добро мало велико верхо ниже сухо тихо ясно долго остро криво".split()]
 NAMES = [
     "Александр",
     "Дмитрий",

@@ -147,7 +147,6 @@ def make_settings(folder: Path, redis_url: str, plugins: str, **more: Any) -> di
         "crm.time_zone": "Europe/Moscow",
         "crm.base_url": "http://localhost",
         "crm.secret_key_file": str(key),
-        "crm.key_file": str(key),
         "crm.trusted_proxies": "",
         "crm.development": "false",
         "pyramid.default_locale_name": "en",
