@@ -17,6 +17,7 @@ from crm_clients.schemas import (
     MEETING,
     NEW,
     NOTE,
+    OUTCOMES,
     CompanySchema,
     InteractionSchema,
     PersonSchema,
@@ -153,7 +154,7 @@ def interaction_entry(row: Any) -> TimelineEntry:
     """Return how an interaction stands in a timeline."""
     facts: list[tuple[str, Any, str]] = []
     if row.outcome and row.outcome != "missed":
-        facts.append((_("Outcome"), row.outcome, "outcome"))
+        facts.append((_("Outcome"), dict(OUTCOMES).get(row.outcome, row.outcome), "text"))
     if row.duration_s:
         facts.append((_("Duration"), row.duration_s, "seconds"))
     if row.next_step:

@@ -9,8 +9,6 @@ def includeme(config: Configurator) -> None:
     """Add the routes, the views and the words."""
     config.add_catalogue("crm_clients")
     config.add_route("clients.interactions.record", "/clients/interactions/record/{kind:[a-z]+}")
-    config.add_route("clients.doubles", "/clients/{of:people|companies}/doubles")
-    config.add_route("clients.find", "/clients/{of:people|companies}/find")
     config.add_route("clients.link", r"/clients/{of:people|companies}/{id:\d+}/link")
     config.add_route("clients.unlink", r"/clients/people/{id:\d+}/unlink/{company:\d+}")
     config.add_route("clients.main_company", r"/clients/people/{id:\d+}/main/{company:\d+}")

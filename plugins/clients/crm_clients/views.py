@@ -1,4 +1,4 @@
-"""Pages of this plugin's own: recording from the card, doubles while typing, links of people and companies."""
+"""Pages of this plugin's own: recording from the card, links of people and companies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyramid.view import view_config
 from crm_clients import services
 from crm_clients.entities import COMPANIES, COMPANY, INTERACTION, PERSON, PERSONS
 from crm_clients.i18n import _
-from crm_clients.permissions import EDIT, INTERACTIONS_CREATE, VIEW
+from crm_clients.permissions import EDIT, INTERACTIONS_CREATE
 from crm_clients.schemas import (
     CALL,
     DIRECTIONS,
@@ -32,13 +32,12 @@ from crm_clients.schemas import (
 from crm_core import clock
 from crm_core.db import RecordRef
 from crm_core.forms import InvalidValues, unflatten
-from crm_core.records import doubles, operations, saving, searching
+from crm_core.records import operations, saving
 from crm_core.records.fields import schema_fields
 from crm_core.specs import Entity
 from crm_core.views.shapes import Choice, FieldView, FormPage, Section
 
 FORM = "crm_clients:templates/form.pt"
-DOUBLES = "crm_clients:templates/doubles.pt"
 
 
 def _done(request: Request, where: str) -> Any:
@@ -198,34 +197,12 @@ def _choices(request: Request, pairs: Any) -> list[Choice]:
     return [Choice(value=value, title=request.translate(title)) for value, title in pairs]
 
 
-# -- doubles -----------------------------------------------------------------------------------------------------------
+# -- who belongs where -------------------------------------------------------------------------------------------------
 
 
 def _of(request: Request) -> Entity:
     entity: Entity = request.gate.entity(PERSON if request.matchdict["of"] == "people" else COMPANY)
     return entity
-
-
-@view_config(route_name="clients.doubles", request_method="GET", renderer=DOUBLES, permission=VIEW)
-def show_doubles(request: Request) -> dict[str, Any]:
-    """Tell which clients are probably the one that is being typed."""
-    entity = _of(request)
-    values = unflatten(request.GET.items(), schema_fields(entity.schema))
-    exclude = request.GET.get("id", "")
-    found = doubles.probable(
-        request.gate, entity, values, exclude=int(exclude) if exclude.isdecimal() and len(exclude) < 19 else None
-    )
-    return {"title": _("Probable doubles"), "doubles": found}
-
-
-# -- who belongs where -------------------------------------------------------------------------------------------------
-
-
-@view_config(route_name="clients.find", request_method="GET", renderer="json", permission=VIEW)
-def find(request: Request) -> list[dict[str, Any]]:
-    """Answer a picker: clients found by what is typed."""
-    found = searching.find(request.gate, request.GET.get("q", "")[:200], entities=[_of(request).name], limit=12)
-    return [{"value": str(one.id), "title": one.label, "hint": one.hint} for one in found]
 
 
 def _record(request: Request, entity: Entity) -> Any:
@@ -290,7 +267,7 @@ def _linking_page(
             required=True,
             value=chosen,
             choices=[Choice(value=str(number), title=label) for number, label in labels.items()],
-            options_href=f"{other.url}/find",
+            options_href=f"{other.url}/options",
             error=say(errors["other"]) if "other" in errors else "",
             autofocus=True,
         ),

@@ -125,7 +125,7 @@ def test_a_double_is_told_while_typing(testapp: Any, manager: User, clients: Any
     assert f"/clients/people/{mine.id}" in page
     assert "Тайный" not in hidden
     assert "Игорь Панин" in hidden
-    assert "crm-notice" not in nothing.html.find(id="main").decode()
+    assert "/clients/people/" not in nothing.html.find(id="main").decode()
 
 
 def test_a_person_is_linked_to_a_company_from_either_side_and_taken_off(
@@ -165,7 +165,7 @@ def test_linking_to_nothing_is_refused(testapp: Any, manager: User, clients: Any
 def test_a_picker_finds_companies_by_a_part_of_the_name(testapp: Any, manager: User, clients: Any) -> None:
     company = clients.company(manager, name="ООО «Северный ветер»")
 
-    answer = testapp.get("/clients/companies/find", {"q": "ветер сев"})
+    answer = testapp.get("/clients/companies/options", {"q": "ветер сев"})
 
     assert [one["value"] for one in answer.json] == [str(company.id)]
 
@@ -174,7 +174,8 @@ def test_a_moderator_has_none_of_this(testapp: Any, login_as: Any, clients: Any)
     person = clients.person()
     login_as("moderator")
 
-    for href in ("/clients/people/doubles", "/clients/people/find", f"/clients/people/{person.id}/link"):
+    record = f"/clients/interactions/record/note?subject={PERSON}:{person.id}"
+    for href in (f"/clients/people/{person.id}/link", record):
         testapp.get(href, status=403)
 
 
