@@ -30,7 +30,7 @@ serve: assets  ## An empty installation at the same place (PORT=, DATA=)
 	@exec $(BIN)/crm serve --data "$(or $(DATA),var)" --host $(HOST) --port $(PORT) --end-with-parent
 
 test: develop assets  ## All tests (ARGS= goes to pytest)
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@mkdir -p $(VENV)/templates && CHAMELEON_CACHE=$(CURDIR)/$(VENV)/templates $(PY) -m pytest -n 2 $(ARGS)
 
 check: develop  ## ruff, mypy, import-linter, translations
 	@$(BIN)/ruff check .

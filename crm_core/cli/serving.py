@@ -42,6 +42,8 @@ STEADY_SECONDS = 60.0
 """A child that lived this long begins again without a pause."""
 STOP_SECONDS = 8.0
 START_SECONDS = 60.0
+TEMPLATE_SECONDS = 60 * 24 * 3600.0
+"""How long a compiled template is kept."""
 STOPPING = "stopping"
 PATIENCE_SECONDS = 1.5
 """How long a predecessor that was just told to stop may need to say so."""
@@ -86,6 +88,7 @@ class Parent:
             try:
                 self._end_orphans()
                 self._require_port()
+                self._forget_old_templates()
                 self.installation.start()
                 self._note_servers()
                 self.interruptible = True
@@ -177,6 +180,12 @@ class Parent:
                     f"choose another port: --port {settings.port + 1} (make: PORT={settings.port + 1})",
                 ) from None
 
+    def _forget_old_templates(self) -> None:
+        for path in (self.settings.data_dir / "cache" / "templates").glob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file() and time.time() - path.stat().st_mtime > TEMPLATE_SECONDS:
+                    path.unlink()
+
     def _web_and_workers(self) -> list[Child]:
         settings = self.settings
         place = ["--config", str(settings.ini), "--data", str(settings.data_dir)]
@@ -186,9 +195,11 @@ class Parent:
         return [Child("web", web), *workers, Child("schedule", [*base, "schedule"])]
 
     def _start(self, child: Child) -> None:
-        child.process = spawn(
-            child.arguments, cwd=self.settings.data_dir, env={**os.environ, "CRM_SERVE": str(os.getpid())}
-        )
+        templates = self.settings.data_dir / "cache" / "templates"
+        templates.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Compiling the templates takes seconds; named by their content, they can be kept for the next start.
+        env = {"CHAMELEON_CACHE": str(templates), **os.environ, "CRM_SERVE": str(os.getpid())}
+        child.process = spawn(child.arguments, cwd=self.settings.data_dir, env=env)
         child.started = time.monotonic()
         self._note(child.name, child.process.pid)
 

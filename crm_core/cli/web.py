@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import structlog
 from gunicorn.app.base import BaseApplication
+from webob import Request
 
 from crm_core.proxies import TrustedProxies
 from crm_core.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 class WebServer(BaseApplication):
@@ -55,7 +60,23 @@ class WebServer(BaseApplication):
         from crm_core.app import main
 
         self.router = main({}, **self.app_settings)
+        self._warm_up()
         return TrustedProxies(self.router, self.settings.trusted_proxies)
+
+    def _warm_up(self) -> None:
+        """Answer the first page before the processes part, so that each of them need not compile its templates."""
+        path = "/"
+        try:
+            for _redirect in range(3):
+                response = Request.blank(path, base_url=self.settings.base_url).get_response(self.router)
+                if response.location is None:
+                    break
+                path = urlsplit(response.location).path
+        except Exception as error:
+            log.warning("warm_up_failed", error=f"{type(error).__name__}: {error}")
+        engine = self.router.registry.get("crm.engine")
+        if engine is not None:
+            engine.dispose()
 
 
 def _forget_connections(arbiter: Any, _worker: Any) -> None:
