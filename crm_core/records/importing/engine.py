@@ -359,7 +359,9 @@ class Importer:
     def _clean_several(
         self, planned: Planned, values: dict[str, Any], name: str, target: str, info: FieldInfo, cell: Any
     ) -> None:
-        found = cleaning.clean_phones(cell) if info.kind == "phones" else cleaning.clean_emails(cell)
+        found: list[Cleaned[Any]] = list(
+            cleaning.clean_phones(cell) if info.kind == "phones" else cleaning.clean_emails(cell)
+        )
         entries: list[dict[str, Any]] = list(values.get(name) or ())
         known = {entry["value"] for entry in entries}
         for cleaned in found:
@@ -417,9 +419,9 @@ class Importer:
         known = self._choices.get(info.name)
         if known is None:
             known = {}
-            for value, title in info.choices:
-                for word in (value, *(self.translate(locale, title) for locale in ("ru", "en"))):
-                    known[cleaning.sort_key(word)] = value
+            for choice, title in info.choices:
+                for word in (choice, *(self.translate(locale, title) for locale in ("ru", "en"))):
+                    known[cleaning.sort_key(word)] = choice
             self._choices[info.name] = known
         value = known.get(cleaning.sort_key(text))
         if value is None:
@@ -565,7 +567,8 @@ class Importer:
             self.model.id.in_(wanted), self.model.deleted_at.is_(None)
         )
         options = {UNGATED: "only who is responsible for a record in the way"}
-        owners = dict(self.gate.session.execute(statement, execution_options=options).all())
+        found = self.gate.session.execute(statement, execution_options=options)
+        owners: dict[int, int | None] = {row[0]: row[1] for row in found}
         names = user_names(self.gate.session, owners.values())
         return {number: names.get(owner or 0, "—") for number, owner in owners.items()}
 
@@ -706,40 +709,49 @@ class Importer:
 
     def _link_one(self, link: ImportLink, other: Entity, rows: Sequence[Planned]) -> None:
         model: Any = other.model
-        known: dict[tuple[str, Any], int] = {}
-        keyed = [(one, self._link_keys(link, other, one.links[link.entity])) for one in rows]
+        keyed = [(one, dict(self._link_keys(link, other, one.links[link.entity]))) for one in rows]
         wanted: dict[str, set[Any]] = {}
         for _one, keys in keyed:
-            for name, value in keys:
+            for name, value in keys.items():
                 wanted.setdefault(name, set()).add(value)
+        known: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]] = {}
+        columns = [getattr(model, name) for name in link.keys]
         for name, values in wanted.items():
-            column = getattr(model, name)
-            statement = sa.select(column, model.id).where(column.in_(values), self.gate.criterion(other, "view"))
-            for value, number in self.gate.session.execute(statement.order_by(model.id.desc())):
-                known[name, value] = number
-        missing: dict[tuple[str, Any], dict[str, Any]] = {}
-        waiting: list[tuple[Planned, tuple[str, Any]]] = []
+            statement = sa.select(model.id, *columns).where(
+                getattr(model, name).in_(values), self.gate.criterion(other, "view")
+            )
+            for number, *found in self.gate.session.execute(statement.order_by(model.id)):
+                present = {key: value for key, value in zip(link.keys, found, strict=True) if value}
+                known.setdefault((name, present[name]), []).append((number, present))
+        drafts: list[dict[str, Any]] = []
+        missing: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]] = {}
+        waiting: list[tuple[Planned, int]] = []
         for one, keys in keyed:
             if not keys:
                 continue
-            number = next((known[key] for key in keys if key in known), None)
+            draft = one.links[link.entity]
+            number = _same(link.keys, keys, known)
             if number is not None:
                 one.linked[link.entity] = number
             elif self.gate.may(other, "create"):
-                home = next((key for key in keys if key in missing), keys[0])
-                values = missing.setdefault(home, one.links[link.entity])
-                for key in keys:
-                    missing.setdefault(key, values)
-                waiting.append((one, home))
+                place = _same(link.keys, keys, missing)
+                if place is None:
+                    place = len(drafts)
+                    drafts.append(dict(draft))
+                    for key in keys.items():
+                        missing.setdefault(key, []).append((place, keys))
+                else:
+                    # What this row knows besides fills the gaps of the first.
+                    drafts[place] = {**draft, **drafts[place]}
+                waiting.append((one, place))
             else:
                 one.remark(
                     link.entity,
                     Problem("link", _("Not linked: there is no such record, and your role may not make one")),
                 )
-        drafts: dict[int, dict[str, Any]] = {id(values): values for values in missing.values()}
-        made = dict(zip(drafts, self.insert(other, list(drafts.values()), self.options.owner_id), strict=True))
-        for one, key in waiting:
-            one.linked[link.entity] = made[id(missing[key])]
+        made = self.insert(other, drafts, self.options.owner_id)
+        for one, place in waiting:
+            one.linked[link.entity] = made[place]
 
     def _link_keys(self, link: ImportLink, other: Entity, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
         derived = other.prepare(values) if other.prepare is not None else {}
@@ -776,6 +788,25 @@ class Importer:
         for one in rows:
             one.outcome = "matched" if one.record_id is not None else "unchanged"
         self._update([one for one in rows if one.record_id is not None])
+
+
+def _same(
+    names: Sequence[str], keys: Mapping[str, Any], candidates: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]]
+) -> int | None:
+    """Return the first candidate with an equal key, best key first, whose better keys are not different ones.
+
+    Two companies of one name with different numbers are two. What the row knows of the candidate is remembered.
+    """
+    for place, name in enumerate(names):
+        for number, known in candidates.get((name, keys.get(name)), ()):
+            told = [better for better in names[:place] if better in keys and better in known]
+            if all(keys[better] == known[better] for better in told):
+                for fresh in keys.items() - known.items():
+                    if fresh[0] not in known:
+                        known[fresh[0]] = fresh[1]
+                        candidates.setdefault(fresh, []).append((number, known))
+                return number
+    return None
 
 
 def _defaults(table: sa.FromClause) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ Say = Callable[[Any], str]
 CHUNK = 1000
 
 
-@dataclass
+@dataclasses.dataclass
 class Reason:
     """Why rows were rejected, or what was mended or left out in those that were taken, with the number of rows."""
 
@@ -30,7 +30,7 @@ class Reason:
     code: str
     count: int
     rejects: bool
-    example: Mapping[str, Any] = field(default_factory=dict)
+    example: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     text: str = ""
 
 

@@ -94,7 +94,16 @@ def _of_row(importer: engine.Importer, row: Row, say: Callable[[Any], str]) -> I
 def _same(info: FieldInfo, before: str, after: str) -> bool:
     if info.kind in ("choice", "user", "tags", "bool"):
         return cleaning.sort_key(cleaning.tidy(before)) == cleaning.sort_key(after)
+    if info.kind in ("money", "number"):
+        return _number(before) == _number(after) is not None
     return before == after
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal("".join(text.split()).replace(",", "."))
+    except ArithmeticError:
+        return None
 
 
 def _shown(info: FieldInfo, values: Mapping[str, Any], before: str, say: Callable[[Any], str]) -> str:

@@ -421,7 +421,7 @@ def _sections(
     request: Request, form: Filling, run: ImportRun, entity: Entity, options: engine.Options
 ) -> list[Section]:
     strong = [f"{rule.kind}:{rule.field}" for rule in entity.doubles if rule.weight > 50]
-    keys = form.typed.getall("keys") if form.typed else list(options.keys) or strong
+    keys = request.POST.getall("keys") if form.typed else list(options.keys) or strong
     return [
         Section(
             title=_("Records that are there already"),

@@ -26,7 +26,7 @@ CHECK = "crm_core:templates/imports/check.pt"
 
 #: Rows whose cells are shown as they were and as they become.
 SHOWN_ROWS = 200
-SHOWN_CELLS = 120
+SHOWN_CELLS = 60
 
 
 @view_config(route_name="imports.check", request_method="GET", permission=SIGNED_IN, renderer=CHECK)
@@ -128,7 +128,7 @@ def _check_page(context: RunContext, request: Request, table: Table, options: en
         "notices": _notices(request, verdict),
         "rejects": reason_rows(request, importer, verdict.reasons if verdict else (), rejects=True),
         "remarks": reason_rows(request, importer, verdict.reasons if verdict else (), rejects=False),
-        "cells": [_cell_row(request, importer, one) for one in shown[:SHOWN_CELLS]],
+        "cells": _cell_rows(request, importer, shown[:SHOWN_CELLS]),
         "cells_more": len(shown) > SHOWN_CELLS,
         "start": Action(
             title=_button(request, verdict),
@@ -221,6 +221,15 @@ def reason_rows(request: Request, importer: Any, reasons: Any, *, rejects: bool)
         for one in reasons
         if one.rejects == rejects
     ]
+
+
+def _cell_rows(request: Request, importer: engine.Importer, shown: list[trying.CellChange]) -> list[dict[str, Any]]:
+    rows, before = [], 0
+    for one in shown:
+        # The number stands once, at the first cell of its row.
+        rows.append({**_cell_row(request, importer, one), "first": one.row != before})
+        before = one.row
+    return rows
 
 
 def _cell_row(request: Request, importer: engine.Importer, one: trying.CellChange) -> dict[str, Any]:

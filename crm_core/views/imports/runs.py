@@ -181,7 +181,7 @@ def _figures(request: Request, run: ImportRun, entity: Any, state: str, operatio
     return [
         Figure(title=_("Rows"), value=number(counts["rows"])),
         Figure(
-            title=_("Created"),
+            title=_("Were created"),
             value=number(counts["created"]),
             tone="success" if counts["created"] else "",
             href=f"{entity.url}?f=import:is:{run.id}" if shown and state != "running" else "",
@@ -441,11 +441,14 @@ def list_imports(request: Request) -> dict[str, Any]:
                 *([Column(name="who", title=_("Who"), kind="person")] if wide else []),
                 Column(name="at", title=_("When"), kind="date", phone=True),
                 Column(name="state", title=_("State"), kind="badge", phone=True),
-                Column(name="created", title=_("Created"), kind="number"),
+                Column(name="created", title=_("Were created"), kind="number"),
                 Column(name="updated", title=_("Updated"), kind="number"),
                 Column(name="rejected", title=_("Rejected"), kind="number"),
             ],
-            rows=[_row(request, *one, entities[one[0].entity], bool(wide)) for one in found[:PAGE]],
+            rows=[
+                _row(request, run, author, state, entities[run.entity], bool(wide))
+                for run, author, state in found[:PAGE]
+            ],
             next_href=f"/imports?before={found[PAGE - 1][0].id}" if len(found) > PAGE else "",
             first_href="/imports" if before else "",
             create=Action(title=_("Import from a file"), href="/imports/new", icon="file-import", look="primary")
