@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,6 @@ def serve(
 
 
 def _names_a_config(place: dict[str, Any]) -> bool:
-    import os
-
     return bool(place["config"] or os.environ.get("CRM_CONFIG"))
 
 
@@ -250,6 +249,7 @@ def db_revision(context: click.Context, branch: str, message: str, **given: Any)
     """Write a migration of BRANCH (core, or a plugin) from the difference between models and tables."""
     from crm_core import migrations
 
+    os.umask(0o022)
     settings = installation_of(context, **given)
     with Installation.of(settings).running() as installation:
         path = migrations.revision(installation.database_url, plugins_of(settings), branch, message)
@@ -494,6 +494,8 @@ def plugin_new(name: str, title: str | None, title_ru: str | None, into: Path | 
     """Write a plugin with one entity, its migration, both languages and passing tests."""
     from crm_core import scaffold
 
+    # Source code is for others to read, unlike what an installation writes.
+    os.umask(0o022)
     folder = scaffold.write_plugin(name, title=title or "", title_ru=title_ru or "", into=into)
     click.echo(f"Written: {folder}")
     click.echo(f"Install it (pip install --no-deps -e {folder}), put {name} into crm.plugins, run: crm db upgrade")
