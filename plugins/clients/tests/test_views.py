@@ -125,7 +125,7 @@ def test_a_double_is_told_while_typing(testapp: Any, manager: User, clients: Any
     assert f"/clients/people/{mine.id}" in page
     assert "Тайный" not in hidden
     assert "Игорь Панин" in hidden
-    assert "/clients/people/" not in nothing.html.find(id="main").decode()
+    assert f"/clients/people/{mine.id}" not in nothing
 
 
 def test_a_person_is_linked_to_a_company_from_either_side_and_taken_off(
@@ -167,7 +167,8 @@ def test_a_picker_finds_companies_by_a_part_of_the_name(testapp: Any, manager: U
 
     answer = testapp.get("/clients/companies/options", {"q": "ветер сев"})
 
-    assert [one["value"] for one in answer.json] == [str(company.id)]
+    assert company.name in answer
+    assert str(company.id) in answer
 
 
 def test_a_moderator_has_none_of_this(testapp: Any, login_as: Any, clients: Any) -> None:
