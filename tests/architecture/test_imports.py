@@ -133,7 +133,7 @@ def test_a_library_of_the_lock_has_one_door_or_is_common_ground(sources: list[So
     """A new library gets a contract of its own or a place in this list, so that somebody decides."""
     common = {
         # What the whole application stands on.
-        *("sqlalchemy", "pyramid", "structlog", "click", "zope", "transaction", "webob"),
+        *("sqlalchemy", "pyramid", "structlog", "click", "zope", "transaction", "webob", "pyramid_tm", "pyramid_retry"),
         # Two thin doors each: the pool and its doctor, the parent and its children, the gauge of likeness.
         *("redis", "psutil", "psycopg", "rapidfuzz"),
         # One importer each, and nothing that another room could want of it.

@@ -76,13 +76,20 @@ def test_routes_and_addresses_of_plugins_carry_their_name(
 
 def test_the_core_takes_no_address_of_a_plugin(route_patterns: dict[str, str], views: list[View], plugins: Any) -> None:
     names = {one.info.name for one in plugins.loaded} - {"core"}
-    core = {view.route for view in views if view.package == "crm_core" and view.route}
+    # Lists, cards and forms of records are the core's and live where their entity says.
+    core = {view.route for view in views if view.package == "crm_core" and not view.route.startswith("records.")}
 
     assert not [
         f"{route}: {route_patterns[route]}"
-        for route in core
+        for route in core - {""}
         if route_patterns[route].strip("/").partition("/")[0] in names
     ]
+
+
+def test_records_live_under_the_name_of_their_plugin(plugins: Any) -> None:
+    for entity in plugins.entities.values():
+        owner = plugins.source["entity", entity.name]
+        assert owner == "core" or f"{entity.url}/".startswith(f"/{owner}/"), entity.name
 
 
 def test_what_plugins_declare_carries_their_name(plugins: Any) -> None:

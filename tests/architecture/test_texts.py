@@ -71,6 +71,61 @@ def test_each_folder_has_its_readme() -> None:
         assert (folder / "README.md").is_file(), folder
 
 
+def test_the_readme_of_plugins_is_true() -> None:
+    """Names that the page lists are those of the code."""
+    import dataclasses
+    import inspect
+
+    from crm_core import db, forms, specs
+    from crm_core.records import gate, saving
+    from crm_core.testing import plugin
+    from crm_core.testing.conformance import PUBLIC
+
+    text = " ".join((ROOT / "plugins/README.md").read_text("utf-8").split())
+
+    def words(start: str, end: str) -> set[str]:
+        [found] = re.findall(rf"{re.escape(start)}(.*?){re.escape(end)}", text)
+        return set(re.findall(r"[a-z_.]+", found.replace("`", "")))
+
+    makers = {
+        name
+        for name, one in vars(forms).items()
+        if inspect.isfunction(one)
+        and not name.startswith("_")
+        and one.__module__ == forms.__name__
+        and "SchemaNode" in str(inspect.signature(one).return_annotation)
+    }
+    assert words("Makers of fields in `crm_core.forms`: ", ". Each") == makers
+    assert words("Each takes what `FieldInfo` has: ", ". `prepare") <= {
+        f.name for f in dataclasses.fields(forms.FieldInfo)
+    }
+    assert words("may import** of the core: ", ", and") == set(PUBLIC) - {"views.shapes"}
+    table = re.search(r"\| of `Entity` \| is for \|(.*?)## Tables", text)
+    assert table
+    named = {
+        word
+        for row in table[1].split("| |")
+        for word in re.findall(r"`([a-z_]+)`", row.split("|")[0] or row.split("|")[1])
+    }
+    assert named <= {f.name for f in dataclasses.fields(specs.Entity)}
+    assert words("is the only way to records: ", " for one's own joins") - {
+        "what",
+        "columns",
+        "verb",
+        "view",
+        "record",
+    } <= set(dir(gate.Gate))
+    assert words("`crm_core.records.saving` writes: ", ", each asking") - {
+        "gate",
+        "entity",
+        "values",
+        "checked",
+    } <= set(dir(saving))
+    for function in (db.record_columns, db.log_table, db.add_reference):
+        assert f"`{function.__name__}(" in text
+    assert words("(entry point `pytest11`): ", ", on a real") <= set(dir(plugin))
+
+
 #: A link of Markdown to a file of the tree.
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
@@ -97,7 +152,9 @@ def test_links_of_documents_lead_somewhere(document: str) -> None:
 def test_every_setting_of_the_ini_is_documented_and_the_other_way_round() -> None:
     settings = (ROOT / "crm_core/settings.py").read_text("utf-8")
     known = set(re.findall(r'"((?:crm\.[a-z_.]+|sqlalchemy\.url|redis\.url))"', settings)) - {"crm.ini", "crm.plugins."}
-    known = {key for key in known if re.search(rf'(?:text|number|flag|words|choice|path)\(\s*"{re.escape(key)}"', settings)}
+    known = {
+        key for key in known if re.search(rf'(?:text|number|flag|words|choice|path)\(\s*"{re.escape(key)}"', settings)
+    }
     described = (ROOT / "docs/ru/settings.md").read_text("utf-8")
     told = set(re.findall(r"^\| `([a-z._]+)`", described, re.M))
 
