@@ -16,6 +16,8 @@ def main(global_config: dict[str, Any] | None, **settings: Any) -> Router:
 def configure(settings: dict[str, Any]) -> Configurator:
     """Return a configurator with everything included and committed."""
     settings.setdefault("tm.manager_hook", "pyramid_tm.explicit_manager")
+    # Who asks is found out by the first view that needs it, where an error can still be shown as a page.
+    settings.setdefault("tm.annotate_user", "false")
     settings.setdefault("retry.attempts", "3")
     config = Configurator(settings=settings)
 

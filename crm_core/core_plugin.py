@@ -9,9 +9,11 @@ from crm_core import company, files, jobs, mail, settings_pages
 from crm_core.hooks import hookimpl
 from crm_core.i18n import _
 from crm_core.people import jobs as people_jobs
+from crm_core.records import settings as records_settings
 from crm_core.records import work
 from crm_core.security import permissions
-from crm_core.specs import Entity, Job, NavItem, Permission, PluginInfo, Role, Setting, SettingsPage
+from crm_core.specs import Entity, Job, NavItem, Permission, PluginInfo, Role, Setting, SettingsPage, Widget
+from crm_core.views.home import widgets
 
 PLUGIN = PluginInfo(
     name="core",
@@ -51,7 +53,7 @@ def crm_jobs() -> Iterable[Job]:
 @hookimpl
 def crm_settings() -> Iterable[Setting | SettingsPage]:
     """Return the company's settings and the core's pages of settings."""
-    return (*company.SETTINGS, *settings_pages.PAGES)
+    return (*company.SETTINGS, *settings_pages.PAGES, *records_settings.SETTINGS)
 
 
 @hookimpl
@@ -89,3 +91,9 @@ def crm_nav_items() -> Iterable[NavItem]:
             words="журнал аудит откат",
         ),
     )
+
+
+@hookimpl
+def crm_widgets() -> Iterable[Widget]:
+    """Return the core's blocks of the home page."""
+    return widgets.WIDGETS

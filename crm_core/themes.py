@@ -191,7 +191,8 @@ def look_of(request: Request) -> Look:
 def add_globals(event: BeforeRender) -> None:
     """Give every template its layout, macros, icons and the shell around it."""
     request = event.get("request")
-    if request is None:
+    # Answers in JSON are rendered too; they need none of this, and the words that wait are not theirs to take.
+    if request is None or event.get("renderer_name") == "json":
         return
     registry = request.registry
     event["macros"] = registry["crm.macros"]

@@ -7,7 +7,10 @@ from importlib.util import find_spec
 from pyramid.config import Configurator
 
 #: The rooms, in the order in which their routes are matched: fixed addresses before patterns.
-ROOMS = ("account", "admin", "home", "search", "live", "files", "imports", "operations", "api", "records", "errors")
+ROOMS = (
+    "account", "admin", "home", "search", "live", "notifications", "jobs", "files", "imports", "operations", "api",
+    "records", "errors",
+)  # fmt: skip
 
 
 def includeme(config: Configurator) -> None:

@@ -292,6 +292,8 @@ if (pulse?.content) {
     if (document.visibilityState === "visible") wait = Math.min(wait, 8000);
   });
 }
+// The same words, told at once by an answer to something the person did.
+document.addEventListener("crm:live", (event) => show(event.detail));
 function show(told) {
   if ("unread" in told) {
     for (const count of document.querySelectorAll("[data-unread]")) {

@@ -1,5 +1,5 @@
 // Ctrl-K: go, find, do.
-import { ask, key, keyOf, on, openDialog, wake, word } from "./ui.js";
+import { ask, csrf, element, key, keyOf, on, openDialog, wake, word } from "./ui.js";
 
 const dialog = document.getElementById("palette");
 let running;
@@ -44,6 +44,15 @@ export function openPalette() {
   find();
 }
 
+// A command that changes something is a form: what stands in its address is sent as fields.
+function post(href) {
+  const url = new URL(href, location.href);
+  const form = element("form", { method: "post", action: url.pathname, "data-native": "" });
+  for (const [name, value] of [...url.searchParams, ["csrf_token", csrf()]]) form.append(element("input", { type: "hidden", name, value }));
+  document.body.append(form);
+  form.submit();
+}
+
 if (dialog) {
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && keyOf(event) === "k" && !event.shiftKey && !event.altKey) {
@@ -76,6 +85,11 @@ if (dialog) {
   });
   on("click", ".crm-palette-item", (event, line) => {
     dialog.close();
+    if ("post" in line.dataset) {
+      event.preventDefault();
+      event.stopPropagation();
+      return post(line.href);
+    }
     if (line.dataset.show && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
