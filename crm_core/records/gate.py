@@ -29,6 +29,9 @@ WITH_PARENT = "parent"
 #: Nothing. SQLAlchemy's own `false()` would swallow the criteria beside it, and the gate's mark with them.
 NEVER: ColumnElement[bool] = sa.literal_column("false", sa.Boolean())
 
+#: Everything, as a column that several verbs can be asked of in one statement.
+ALWAYS: ColumnElement[bool] = sa.literal_column("true", sa.Boolean())
+
 #: From so many shares on, walking the order of a list past other rows is cheaper than fetching and sorting them all.
 MANY_SHARES = 1000
 
@@ -94,7 +97,7 @@ class Gate:
         model: Any = entity.model
         scopes = self.subject.scopes(f"{entity.permission_prefix}:{verb}")
         if "all" in scopes:
-            return [Branch("all", sa.true(), _("may see all"))]
+            return [Branch("all", ALWAYS, _("may see all"))]
         found: list[Branch] = []
         wide = bool(scopes & {"own", "shared", "team"})
         if wide and self.subject.user_id is not None:

@@ -167,7 +167,7 @@ def index_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.S
         )
         text_of = matches(text, inside.c.text)
         return sa.select(inside.c.record_id.label("id"), inside.c.sort.label("sort_value")).where(text_of)
-    statement: sa.Select[Any] = sa.select(*columns).where(SearchText.entity == entity.name, matches(text))
+    statement: Any = sa.select(*columns).where(SearchText.entity == entity.name, matches(text))
     owner = owner_of(gate, branch.kind)
     if owner is not None:
         return statement.where(_is_one_of(getattr(SearchText, owner[0]), owner[1]))
