@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -126,6 +127,12 @@ class Planned:
         self.remarks.append({"field": name, **problem.as_json()})
 
 
+class Batch(list[Row]):
+    """Rows of one transaction, with what their cells were cleaned into while the batch before was written."""
+
+    planned: list[Planned] | None = None
+
+
 def targets(gate: Gate, entity: Entity) -> dict[str, FieldInfo]:
     """Return what columns can be mapped to: the entity's fields and those of records in the same row."""
     found = {
@@ -199,21 +206,41 @@ class Importer:
         self._drafts: dict[int, dict[str, Any]] = {}
         self._new_tags: dict[str, int] = {}
         self._blank: dict[str, Any] | None = None
+        if any(info.kind == "user" for _column, _name, info in self.mapping):
+            # Cells are cleaned in a thread beside the transactions, which asks the database nothing.
+            self._read_users()
 
     def using(self, gate: Gate) -> Importer:
         """Go on in another transaction."""
         self.gate = gate
         return self
 
-    def batches(self, after: int = 0, size: int = BATCH) -> Iterator[list[Row]]:
-        """Read the rows after a row number in batches."""
+    def batches(self, after: int = 0, size: int = BATCH) -> Iterator[Batch]:
+        """Read the rows after a row number in batches; the next is read and cleaned while the caller writes this one."""
         rows = self.table.rows(after)
-        while batch := list(islice(rows, size)):
-            yield batch
+        with ThreadPoolExecutor(1, "import") as ahead:
+            coming = ahead.submit(self._read_batch, rows, size)
+            while batch := coming.result():
+                coming = ahead.submit(self._read_batch, rows, size)
+                yield batch
+
+    def _read_batch(self, rows: Iterator[Row], size: int) -> Batch:
+        batch = Batch(islice(rows, size))
+        batch.planned = [self.clean(row) for row in batch]
+        return batch
+
+    def _planned(self, rows: Sequence[Row]) -> list[Planned]:
+        # What a batch was cleaned into is used up by the first try; a second one begins with the cells again.
+        ready = rows.planned if isinstance(rows, Batch) else None
+        if ready is None:
+            return [self.clean(row) for row in rows]
+        assert isinstance(rows, Batch)
+        rows.planned = None
+        return ready
 
     def run(self, rows: Sequence[Row]) -> list[Planned]:
         """Take one batch in: clean, match, write; return every row with its outcome."""
-        planned = [self.clean(row) for row in rows]
+        planned = self._planned(rows)
         self._resolve_tags(planned)
         open_rows = [one for one in planned if not one.problems]
         self._match(open_rows)
@@ -230,7 +257,7 @@ class Importer:
 
     def plan(self, rows: Sequence[Row]) -> list[Planned]:
         """Say what would become of a batch; nothing is written, and the batches before are borne in mind."""
-        planned = [self.clean(row) for row in rows]
+        planned = self._planned(rows)
         self._plan_tags(planned)
         open_rows = [one for one in planned if not one.problems]
         self._match(open_rows, self._seen)
@@ -439,18 +466,22 @@ class Importer:
             self._shown[info.name] = ", ".join(self.translate(locale, title) for _value, title in info.choices[:12])
         return self._shown[info.name]
 
+    def _read_users(self) -> dict[str, int]:
+        if self._users is None:
+            rows = self.gate.session.execute(sa.select(User.id, User.name, User.email).where(User.status == ACTIVE))
+            known: dict[str, int] = {}
+            for number, name, email in rows:
+                known[cleaning.sort_key(name)] = number
+                if email:
+                    known[email.lower()] = number
+            self._users = known
+        return self._users
+
     def _clean_user(self, cell: Any) -> Cleaned[int]:
         text = cleaning.clean_text(cell).value
         if not text:
             return Cleaned(None)
-        if self._users is None:
-            rows = self.gate.session.execute(sa.select(User.id, User.name, User.email).where(User.status == ACTIVE))
-            self._users = {}
-            for number, name, email in rows:
-                self._users[cleaning.sort_key(name)] = number
-                if email:
-                    self._users[email.lower()] = number
-        found = self._users.get(cleaning.sort_key(text))
+        found = self._read_users().get(cleaning.sort_key(text))
         if found is None:
             return Cleaned(
                 None, False, Problem("user", _("Nobody here is called “${value}”", mapping={"value": text[:80]})), text
