@@ -478,6 +478,16 @@ def _check_number(
     return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), extension, note), None
 
 
+@lru_cache(maxsize=20_000)
+def write_phone(number: str) -> str:
+    """Return a number in E.164 the way people write it: +7 846 200-01-00; anything else as it is."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL))
+
+
 # --- E-mail addresses ---
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a1-\uffff]+"

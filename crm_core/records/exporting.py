@@ -47,13 +47,25 @@ def rows(
     """Yield (id, cells) of what the query finds and the subject may export, in order of id, batch by batch."""
     listing = Listing(gate, entity)
     after = 0
-    names = [info.name for info in fields]
     while ids := listing.ids(query, verb="export", after_id=after, limit=BATCH):
-        found = listing.rows(ids, names, trash=query.trash)
-        labels = _labels(gate, fields, found)
-        for row in found:
-            yield row.id, [_cell(info, info.value(row), labels, translate, gate.subject.zone) for info in fields]
+        yield from rows_of(gate, entity, ids, fields, translate, trash=query.trash)
         after = ids[-1]
+
+
+def rows_of(
+    gate: Gate,
+    entity: Entity,
+    ids: Sequence[int],
+    fields: Sequence[FieldInfo],
+    translate: Translate,
+    *,
+    trash: bool = False,
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield (id, cells) of records whose ids came through the gate with the right to export."""
+    found = Listing(gate, entity).rows(ids, [info.name for info in fields], trash=trash)
+    labels = _labels(gate, fields, found)
+    for row in found:
+        yield row.id, [_cell(info, info.value(row), labels, translate, gate.subject.zone) for info in fields]
 
 
 def _labels(gate: Gate, fields: Sequence[FieldInfo], found: Sequence[Any]) -> dict[str, Mapping[int, str]]:

@@ -535,6 +535,11 @@ def _beyond(sort: Any, record_id: Any, cursor: tuple[Any, int], descending: bool
     return sa.or_(further, sa.and_(sort == bound, after_id), sort.is_(None))
 
 
+def cursor_at(value: Any, number: int) -> str:
+    """Return the cursor of a record by the value it is sorted by: what stands before and after it is asked from there."""
+    return _write_cursor(value, number)
+
+
 def _write_cursor(value: Any, number: int) -> str:
     return base64.urlsafe_b64encode(to_json([value, number]).encode()).decode().rstrip("=")
 

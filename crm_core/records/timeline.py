@@ -140,6 +140,11 @@ def _label(entity: Entity, record: Any) -> str:
     return str(getattr(record, entity.label) or entity.title)
 
 
+def place_of(moment: Moment) -> str:
+    """Return where the timeline goes on after a moment: for whoever shows fewer than a page."""
+    return _write(moment)
+
+
 def _write(last: Moment) -> str:
     text = json.dumps([last.at.isoformat(), last.entity.name, last.record.id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
