@@ -327,10 +327,16 @@ def _check_password(password: str, email: str, name: str) -> None:
 
 
 @whole
-def update_profile(session: Session, subject: Subject, user: User, **values: Any) -> None:
-    """Change name, position, telephone, department, photo of an account, as far as the subject reaches it."""
+def update_profile(
+    session: Session, subject: Subject, user: User, *, move_records: bool = False, **values: Any
+) -> None:
+    """Change name, position, telephone, department, photo of an account, as far as the subject reaches it.
+
+    With another department the person's records stay with the old one, unless `move_records` takes them along.
+    """
     require_reach(session, subject, permissions.USERS_EDIT, user)
-    if "team_id" in values and values["team_id"] != user.team_id:
+    old_team = user.team_id
+    if "team_id" in values and values["team_id"] != old_team:
         # A department opens records; one's own is chosen by somebody who edits others.
         if user.id == subject.user_id and not subject.may(permissions.DEPARTMENTS_EDIT):
             raise Denied(_("Your department is chosen by an administrator."), "team_id")
@@ -344,6 +350,8 @@ def update_profile(session: Session, subject: Subject, user: User, **values: Any
             value = values[field]
             setattr(user, field, value.strip()[:200] if isinstance(value, str) else value)
     session.flush()
+    if move_records and values.get("team_id", old_team) != old_team:
+        _set_of_owned(session, user.id, "team_id", values["team_id"])
 
 
 @whole
@@ -444,23 +452,32 @@ def hand_over(session: Session, user_id: int, heir_id: int) -> int:
     """Make the heir responsible for everything the person was, also in tables of plugins that are off."""
     operations.ensure(session)
     session.execute(sa.text("DELETE FROM core_view WHERE owner_id = :user AND shared = ''"), {"user": user_id})
+    count = _set_of_owned(session, user_id, "owner_id", heir_id)
+    session.expire_all()
+    return count
+
+
+def _set_of_owned(session: Session, user_id: int, column: str, value: int | None) -> int:
+    """Set a column of every record of an owner, set-wise, also in tables of plugins that are off."""
+    operations.ensure(session)
     tables = session.scalars(
         sa.text(
             "SELECT c.conrelid::regclass::text FROM pg_constraint c "
             "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
-            "WHERE c.contype = 'f' AND c.confrelid = 'core_user'::regclass AND a.attname = 'owner_id' ORDER BY 1"
-        )
+            "WHERE c.contype = 'f' AND c.confrelid = 'core_user'::regclass AND a.attname = 'owner_id' "
+            "AND EXISTS (SELECT 1 FROM pg_attribute t WHERE t.attrelid = c.conrelid AND t.attname = :column) ORDER BY 1"
+        ),
+        {"column": column},
     ).all()
     count = 0
     for table in tables:
-        update = f"UPDATE {table} SET owner_id = :heir WHERE owner_id = :user RETURNING 1"
+        update = f"UPDATE {table} SET {column} = :value WHERE owner_id = :user RETURNING 1"
         count += session.scalar(
-            sa.text(f"WITH done AS ({update}) SELECT count(*) FROM done"), {"heir": heir_id, "user": user_id}
+            sa.text(f"WITH done AS ({update}) SELECT count(*) FROM done"), {"value": value, "user": user_id}
         )
     session.execute(
-        sa.text("UPDATE core_search SET owner_id = :heir WHERE owner_id = :user"), {"heir": heir_id, "user": user_id}
+        sa.text(f"UPDATE core_search SET {column} = :value WHERE owner_id = :user"), {"value": value, "user": user_id}
     )
-    session.expire_all()
     return count
 
 

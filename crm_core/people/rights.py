@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from crm_core import clock
 from crm_core.i18n import _
 from crm_core.models import DefaultGrant, Role, RoleGrant, User, UserRole
-from crm_core.models.accounts import ACTIVE
 from crm_core.people.reach import Denied, Refused, grants_of, require, require_reach, surplus, whole
 from crm_core.plugins import Plugins
 from crm_core.records import operations
 from crm_core.security import permissions
+from crm_core.security.administrators import administrator_left
 from crm_core.security.permissions import POWERS, RIGHTS_EDIT, RIGHTS_GRANT, scope_covers
 from crm_core.security.subject import Subject
 
@@ -121,30 +121,8 @@ def _refuse_widening(session: Session, subject: Subject, added: set[int]) -> Non
 
 
 def require_administrator(session: Session) -> None:
-    """Refuse what has just been done if now nobody is left who may manage everybody's rights.
-
-    Every change of roles and states raises the rights epoch by a trigger; that row is the lock that makes two such
-    changes wait for one another, so that the second sees what the first did.
-    """
-    session.flush()
-    session.execute(sa.text("SELECT epoch FROM core_rights_epoch WHERE id = 1 FOR UPDATE"))
-    both = (
-        sa.select(UserRole.user_id)
-        .join(User, User.id == UserRole.user_id)
-        .join(RoleGrant, RoleGrant.role_id == UserRole.role_id)
-        .where(User.status == ACTIVE, RoleGrant.scope == "all", RoleGrant.permission.in_([RIGHTS_GRANT, RIGHTS_EDIT]))
-        .group_by(UserRole.user_id)
-        .having(sa.func.count(sa.distinct(RoleGrant.permission)) == 2)
-        .limit(1)
-    )
-    administrator = (
-        sa.select(UserRole.user_id)
-        .join(User, User.id == UserRole.user_id)
-        .join(Role, Role.id == UserRole.role_id)
-        .where(User.status == ACTIVE, Role.name == permissions.ADMINISTRATOR)
-        .limit(1)
-    )
-    if session.scalar(both) is None or session.scalar(administrator) is None:
+    """Refuse what has just been done if now nobody is left who may manage everybody's rights."""
+    if not administrator_left(session):
         raise Refused(_("This would leave nobody who manages rights. Make somebody else an administrator first."))
 
 

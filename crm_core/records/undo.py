@@ -22,6 +22,7 @@ from crm_core.models.log import DONE, RUNNING, Change, Operation
 from crm_core.records import index, operations
 from crm_core.records.gate import Gate
 from crm_core.records.saving import BATCH, NotAllowed
+from crm_core.security.administrators import DECIDING, administrator_left
 
 #: As many changes as a request takes back by itself; more become a job with progress.
 AT_ONCE = 500
@@ -122,7 +123,7 @@ def step(gate: Gate, undo_id: int, batch: int = BATCH) -> Report:
     changes = list(session.scalars(query))
     report.finished = len(changes) < batch
     if changes:
-        _take_back(gate, changes, report)
+        _take_back_safely(gate, changes, report)
         detail["cursor"] = changes[-1].id
     detail |= {"undone": report.undone, "refused": report.refused, "conflicts": report.conflicts[:1000]}
     operation.detail = detail
@@ -130,6 +131,19 @@ def step(gate: Gate, undo_id: int, batch: int = BATCH) -> Report:
         operation.state = DONE
     session.flush()
     return report
+
+
+def _take_back_safely(gate: Gate, changes: Sequence[Change], report: Report) -> None:
+    if not any(change.entity in DECIDING for change in changes):
+        _take_back(gate, changes, report)
+        return
+    undone = report.undone
+    with gate.session.begin_nested() as savepoint:
+        _take_back(gate, changes, report)
+        if not administrator_left(gate.session):
+            # Not even by undo may the last one who manages rights go.
+            savepoint.rollback()
+            report.undone, report.refused = undone, report.refused + len(changes)
 
 
 def logged_tables(session: Session) -> dict[str, _Table]:

@@ -40,6 +40,8 @@ class Subject:
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     locale: str = ""
     time_zone: str = ""
+    """His own choice; empty: the company's."""
+    company_zone: str = ""
     theme: str = "auto"
     photo: str = ""
     epoch: int = 0
@@ -62,8 +64,8 @@ class Subject:
 
     @property
     def zone(self) -> str:
-        """The person's time zone; the request puts the company's where he chose none."""
-        return self.time_zone or "UTC"
+        """The time zone in which the person's days begin and end: his own, else the company's."""
+        return self.time_zone or self.company_zone or "UTC"
 
     def scopes(self, permission: str) -> frozenset[str]:
         """Return the scopes in which the permission is held; empty means not at all."""
@@ -106,6 +108,7 @@ _RIGHTS_SQL = """
         (SELECT jsonb_object_agg(entity, n) FROM (SELECT g.entity, count(*) AS n FROM core_grant g
             WHERE g.principal_id IN (SELECT id FROM my_principals) GROUP BY g.entity) x) AS shares,
         (SELECT epoch FROM core_rights_epoch WHERE id = 1) AS epoch,
+        coalesce((SELECT value #>> '{}' FROM core_setting WHERE key = 'company.time_zone'), 'Europe/Moscow') AS company_zone,
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
 
@@ -228,6 +231,7 @@ def _subject(row: Any) -> Subject:
         grants={name: frozenset(scopes) for name, scopes in (row.grants or {}).items()},
         locale=row.locale,
         time_zone=row.time_zone,
+        company_zone=row.company_zone,
         theme=row.theme,
         photo=row.photo,
         epoch=row.epoch or 0,

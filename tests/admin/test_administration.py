@@ -189,6 +189,48 @@ def test_approving_and_declining_a_sign_up(testapp: Any, db: Any, factories: Any
     assert [letter.recipient for letter in outbox] == ["one@example.com", "two@example.com"]
 
 
+@pytest.mark.parametrize("along", [True, False])
+def test_with_another_department_records_go_along_or_stay(
+    testapp: Any, db: Any, factories: Any, login_as: Any, along: bool
+) -> None:
+    login_as("administrator")
+    old, new = factories.team(), factories.team()
+    user = factories.user("manager", team_id=old.id)
+    db.execute(
+        sa.text(
+            "INSERT INTO core_view (entity, name, owner_id, team_id, query, shared, created_at) "
+            "VALUES ('x.y', 'Mine', :user, :team, '{}', 'team', now())"
+        ),
+        {"user": user.id, "team": old.id},
+    )
+    form = testapp.get(f"/settings/users/{user.id}").forms["profile-form"]
+    form["team_id"], form["move_records"] = str(new.id), along
+    form.submit(status=303)
+
+    assert db.get_one(User, user.id).team_id == new.id
+    assert db.scalar(sa.text("SELECT team_id FROM core_view")) == (new.id if along else old.id)
+
+
+def test_not_even_undo_takes_the_last_administrator_away(
+    testapp: Any, db: Any, factories: Any, login_as: Any, plugins: Any
+) -> None:
+    first = login_as("administrator")
+    second = factories.user("user")
+    ids = {role.name: role.id for role in people.roles_by_position(db)}
+    roles = {"roles": [str(ids["administrator"]), str(ids["user"])]}
+    post(testapp, f"/settings/users/{second.id}/roles", roles, status=303)
+    promoted = db.scalars(
+        sa.select(Operation).where(Operation.kind == "rights", Operation.record_id == second.id)
+    ).one()
+    login_as(second)
+    post(testapp, f"/settings/users/{first.id}/disable", status=303)
+
+    post(testapp, f"/operations/{promoted.id}/undo", expect_errors=True)
+
+    assert "administrator" in {role.name for role in db.get_one(User, second.id).roles}
+    assert db.get_one(Operation, promoted.id).undone_by is not None, "it was tried"
+
+
 # -- departments ---------------------------------------------------------------------------------------------------
 
 

@@ -267,6 +267,14 @@ def _user_page(request: Request, refused: Refused | None = None, of: str = "") -
                     choices=choices([("", _("None")), *teams.items()]),
                 )
             )
+            fields.append(
+                form.field(
+                    "move_records",
+                    _("With another department, take the records along"),
+                    "bool",
+                    help=_("Otherwise they stay with the old department."),
+                )
+            )
         pages.append(
             FormPage(
                 id="profile-form",
@@ -413,7 +421,7 @@ def edit_user(request: Request) -> Any:
     try:
         if "team_id" in request.POST:
             values["team_id"] = typed_number(request, "team_id")
-        people.update_profile(request.db, request.subject, user, **values)
+        people.update_profile(request.db, request.subject, user, move_records="move_records" in request.POST, **values)
     except Refused as refused:
         return _user_page(request, refused, "profile")
     request.toast(_("The profile is saved."))
