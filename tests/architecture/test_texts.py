@@ -85,7 +85,7 @@ def test_the_readme_of_plugins_is_true() -> None:
 
     def words(start: str, end: str) -> set[str]:
         [found] = re.findall(rf"{re.escape(start)}(.*?){re.escape(end)}", text)
-        return set(re.findall(r"[a-z_.]+", found.replace("`", "")))
+        return set(re.findall(r"[a-z][a-z0-9_.]*", found.replace("`", "")))
 
     makers = {
         name
