@@ -150,7 +150,8 @@ def _differences(gate: Gate, change: Change) -> list[Difference]:
         if name not in before and name not in after:
             continue
         info = fields.get(name)
-        if info is None:
+        # What is derived follows from what is told beside it: a full name from its parts, the last contact from a call.
+        if info is None or info.readonly:
             continue
         if before.get(name) in (None, [], {}, "") and after.get(name) in (None, [], {}, ""):
             continue

@@ -108,7 +108,8 @@ _RIGHTS_SQL = """
         (SELECT jsonb_object_agg(entity, n) FROM (SELECT g.entity, count(*) AS n FROM core_grant g
             WHERE g.principal_id IN (SELECT id FROM my_principals) GROUP BY g.entity) x) AS shares,
         (SELECT epoch FROM core_rights_epoch WHERE id = 1) AS epoch,
-        coalesce((SELECT value #>> '{}' FROM core_setting WHERE key = 'company.time_zone'), 'Europe/Moscow') AS company_zone,
+        coalesce((SELECT value #>> '{}' FROM core_setting WHERE key = 'company.time_zone'), 'Europe/Moscow')
+            AS company_zone,
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
 

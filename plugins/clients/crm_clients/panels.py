@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyramid.request import Request
@@ -57,7 +58,7 @@ def people(request: Request, company: Any) -> Mapping[str, Any]:
     return {
         "empty": _("Nobody yet. Add the people you talk to."),
         "items": [
-            _item(request, PERSONS, one, " · ".join(part for part in (one.job_title, one.role) if part), ())
+            _item(request, PERSONS, replace(one, main=False), " · ".join(filter(None, (one.job_title, one.role))), ())
             for one in found
         ],
         "count": len(found),

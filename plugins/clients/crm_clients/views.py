@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,12 +55,12 @@ def _undo_href(request: Request) -> str:
 
 #: Which fields are asked for at once, by kind; everything else can be added on the card.
 ASKED: Mapping[str, tuple[str, ...]] = {
-    CALL: ("direction", "outcome", "text", "next_step", "minutes", "at"),
+    CALL: ("text", "direction", "outcome", "next_step", "minutes", "at"),
     MEETING: ("text", "next_step", "at"),
     VISIT: ("text", "next_step", "at"),
-    LETTER: ("direction", "text", "next_step", "at"),
-    MESSAGE: ("direction", "text", "next_step", "at"),
-    SMS: ("direction", "text", "at"),
+    LETTER: ("text", "direction", "next_step", "at"),
+    MESSAGE: ("text", "direction", "next_step", "at"),
+    SMS: ("text", "direction", "at"),
     NOTE: ("text",),
 }
 
@@ -137,8 +138,7 @@ def _read_recording(request: Request, kind: str) -> dict[str, Any]:
             typed["duration_s"] = round(float(minutes) * 60)
         except (ValueError, OverflowError):
             raise InvalidValues({"minutes": _("Write a number of minutes.")}, typed) from None
-    if not typed.get("at"):
-        typed["at"] = clock.now()
+    typed["at"] = _instant(request, str(typed.get("at") or ""))
     if kind == NOTE and not str(typed.get("text") or "").strip():
         raise InvalidValues({"text": _("Write the note.")}, typed)
     if kind == CALL and typed.get("outcome") == "missed":
@@ -146,12 +146,25 @@ def _read_recording(request: Request, kind: str) -> dict[str, Any]:
     return saving.check(request.gate, entity, typed, only=typed)
 
 
+def _instant(request: Request, typed: str) -> dt.datetime:
+    if not typed.strip():
+        return clock.now()
+    try:
+        at = dt.datetime.fromisoformat(typed.strip())
+    except ValueError:
+        raise InvalidValues({"at": _("Write a date and a time.")}, {"at": typed}) from None
+    at = at if at.tzinfo else at.replace(tzinfo=request.formats.tz)
+    if at > clock.now() + dt.timedelta(minutes=5):
+        raise InvalidValues({"at": _("This has not happened yet.")}, {"at": typed})
+    return at
+
+
 def _recording_page(
     request: Request, kind: str, ref: RecordRef, entity: Entity, invalid: InvalidValues | None = None
 ) -> dict[str, Any]:
     errors = invalid.errors if invalid else {}
     posted = request.POST if request.method == "POST" else {}
-    zone = clock.zone(request.subject.zone)
+    zone = request.formats.tz
     defaults = {
         "direction": OUTGOING if kind in (CALL, LETTER, SMS) else INCOMING,
         "outcome": REACHED,
@@ -180,7 +193,7 @@ def _recording_field(request: Request, name: str, kind: str, value: str, error: 
     say = request.translate
     more: dict[str, Any] = {"name": name, "value": value, "error": say(error) if error else "", "id": f"r-{name}"}
     if name == "direction":
-        return FieldView(title=say(_("Direction")), kind="radio", choices=_choices(request, DIRECTIONS), **more)
+        return FieldView(title=say(_("Direction")), kind="choice", choices=_choices(request, DIRECTIONS), **more)
     if name == "outcome":
         return FieldView(title=say(_("Outcome")), kind="choice", choices=_choices(request, OUTCOMES), **more)
     if name == "text":
