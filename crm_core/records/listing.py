@@ -27,14 +27,12 @@ from crm_core.models.log import Change
 from crm_core.models.records import ImportRun, SearchText
 from crm_core.records.fields import all_fields
 from crm_core.records.gate import NEVER, Branch, Gate
-from crm_core.records.searching import index_matches, is_frequent, is_long, match_criterion, matches, owner_of
+from crm_core.records.searching import WALK, index_matches, is_frequent, is_long, match_criterion, matches, owner_of
 from crm_core.specs import Entity, Filter
 
 PAGE = 50
 MAX_PAGE = 200
 COUNT_TO = 10_000
-#: Rows of a list's order that a search for frequent text looks through before it gathers all that match.
-WALK = 5_000
 
 #: Which questions may be asked of a field of each kind; the first is the usual one.
 OPERATORS: dict[str, tuple[str, ...]] = {

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MAX_WORDS = 6
 #: Trigrams need three characters; shorter words are looked for at the beginning of the sort key.
 SHORT = 3
+#: Rows that a search for frequent text looks through before it gathers all that match.
+WALK = 5_000
 #: Under so many records no way of searching is slow.
 SMALL = 20_000
 #: The part of all records above which a text counts as frequent.
@@ -177,6 +179,17 @@ def index_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.S
     return statement.where(SearchText.record_id.in_(sa.select(model.id).where(gate.alive(entity), branch.criterion)))
 
 
+def _first_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.Select[Any]:
+    """Return a select of what the text finds among the first rows of a branch: enough of it where very many match."""
+    if branch.ids is not None:
+        return index_matches(gate, entity, branch, text)
+    model: Any = entity.model
+    rows = sa.select(model.id, getattr(model, entity.sort).label("sort_value"))
+    ahead = rows.where(gate.alive(entity), branch.criterion).limit(WALK).subquery()
+    inside = sa.exists().where(SearchText.entity == entity.name, SearchText.record_id == ahead.c.id, matches(text))
+    return sa.select(ahead.c.id, ahead.c.sort_value).where(inside.is_(sa.true()))
+
+
 def find(gate: Gate, text: str, *, entities: Iterable[str] = (), limit: int = 8) -> list[Found]:
     """Return records of all entities (or of those named) found by the text, best first, `limit` of each entity.
 
@@ -204,6 +217,12 @@ def _find_in(gate: Gate, entity: Entity, text: str, limit: int) -> list[Found]:
     alive = gate.alive(entity)
     if is_long(text):
         parts: list[Any] = [index_matches(gate, entity, branch, text).limit(limit * 3) for branch in branches]
+        if is_frequent(gate.session, text):
+            first = [_first_matches(gate, entity, branch, text).limit(limit * 3) for branch in branches]
+            found = sa.union(*(sa.select(one.subquery()) for one in first)).subquery()
+            ids = gate.session.scalars(sa.select(found.c[0])).all()
+            if len(ids) >= limit:
+                parts = [sa.select(model.id, getattr(model, entity.sort)).where(alive, model.id.in_(ids))]
     else:
         short = match_criterion(gate, entity, text)
         parts = [
