@@ -202,7 +202,12 @@ class ContentHash:
 
 def asset(request: Request, spec: str) -> str:
     """Return the address of a static file by its logical name, `crm_core:static/dist/crm.css`."""
-    return str(request.static_path(spec))
+    # A page names the sprite of icons some hundred times.
+    known: dict[str, str] = request.__dict__.setdefault("_asset_paths", {})
+    found = known.get(spec)
+    if found is None:
+        found = known[spec] = str(request.static_path(spec))
+    return found
 
 
 def icon(request: Request, name: str, css: str = "icon") -> Html:
