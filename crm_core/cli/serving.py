@@ -42,6 +42,8 @@ STEADY_SECONDS = 60.0
 """A child that lived this long begins again without a pause."""
 STOP_SECONDS = 8.0
 START_SECONDS = 60.0
+FIRST_PAGE_SECONDS = 180.0
+"""Compiling the templates for the first time takes a slow machine long."""
 TEMPLATE_SECONDS = 60 * 24 * 3600.0
 """How long a compiled template is kept."""
 STOPPING = "stopping"
@@ -205,7 +207,7 @@ class Parent:
 
     def _await_pages(self) -> None:
         web = self.children[0]
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + FIRST_PAGE_SECONDS
         while time.monotonic() < until:
             self._heed_stop()
             assert web.process is not None

@@ -43,7 +43,7 @@ class Served:
         return "".join(self.lines)
 
     def started(self) -> Served:
-        eventually(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 60)
+        eventually(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.text
         return self
 
@@ -80,8 +80,8 @@ def test_what_is_killed_comes_back_and_nothing_is_left_after_ctrl_c(data: Path, 
     for name in ("postgres", "valkey", "web", "worker-1", "schedule"):
         before = served.children()[name]
         before.kill()
-        eventually(lambda name=name, before=before: served.children()[name].pid != before.pid, 20)
-        eventually(served.answers, 20)
+        eventually(lambda name=name, before=before: served.children()[name].pid != before.pid, 60)
+        eventually(served.answers, 60)
 
     family = served.family()
     begun = time.monotonic()
@@ -120,15 +120,15 @@ def test_a_wish_to_restart_is_followed_only_when_the_settings_are_right(data: Pa
 
     write_setting(data / "crm.ini", "crm.plugins", "nonsense")
     assert request_restart(data)
-    eventually(lambda: restart_error(data) != "", 20)
+    eventually(lambda: restart_error(data) != "", 60)
     assert "nonsense" in restart_error(data)
     assert served.children()["web"].pid == before.pid
     assert served.answers()
 
     write_setting(data / "crm.ini", "crm.plugins", "")
     assert request_restart(data)
-    eventually(lambda: served.children()["web"].pid != before.pid, 30)
-    eventually(served.answers, 20)
+    eventually(lambda: served.children()["web"].pid != before.pid, 90)
+    eventually(served.answers, 60)
     assert restart_error(data) == ""
     served.stop()
 
