@@ -7,7 +7,7 @@ where favourites are records whose access is asked anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -176,10 +176,12 @@ def create_actions(request: Request) -> list[Action]:
     return found
 
 
-def _bottom(found: Sequence[NavGroup]) -> list[NavItem]:
+def _bottom(request: Request, found: Sequence[NavGroup]) -> list[NavItem]:
     first = [item for group in found if group.id != "settings" for item in group.items]
     rest = [item for group in found if group.id == "settings" for item in group.items]
-    return [*first, *rest][:BOTTOM]
+    # A word that fits beneath an icon on a phone.
+    short = request.translate(_("Start"))
+    return [replace(item, title=short) if item.href == "/" else item for item in [*first, *rest][:BOTTOM]]
 
 
 # -- what is one's own ---------------------------------------------------------------------------------------------
@@ -294,7 +296,7 @@ def shell_of(request: Request) -> Shell | None:
         favourites=favourites,
         saved_views=_views(request, state.views),
         create=create_actions(request),
-        bottom=_bottom(menu),
+        bottom=_bottom(request, menu),
         company=request.company.name,
         live_href="/live",
         live_since=live_since(
@@ -322,7 +324,7 @@ def _demo(request: Request) -> str:
         return ""
     return request.translate(
         _(
-            "Demonstration of an invented company: letters go nowhere. You are here as ${role}.",
+            "An invented company: letters go nowhere. Your role: ${role}.",
             mapping={"role": role_titles(request)},
         )
     )

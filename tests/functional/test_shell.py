@@ -543,4 +543,4 @@ def test_the_demo_says_that_it_is_one(testapp: Any, app: Any, login_as: Any, mon
 
     page = testapp.get("/", headers=HTML)
 
-    assert "Demonstration" in page.html.select_one(".crm-demo").text
+    assert "An invented company" in page.html.select_one(".crm-demo").text

@@ -4,6 +4,7 @@ import { ask, csrf, element, key, keyOf, on, openDialog, wake, word } from "./ui
 const dialog = document.getElementById("palette");
 let running;
 let timer;
+let stale = false;
 let cached;
 
 function lines() {
@@ -28,6 +29,8 @@ async function find() {
     const answer = query === "" && cached ? cached : await ask(`${dialog.dataset.href}?q=${encodeURIComponent(query)}`, { signal: running.signal });
     if (query === "") cached = answer;
     const page = answer.html();
+    if (query !== input.value.trim()) return;
+    stale = false;
     list.replaceChildren(...(page.querySelector("main") ?? page.body).childNodes);
     wake(list);
     choose(lines()[0]);
@@ -67,9 +70,16 @@ if (dialog) {
   });
   dialog.querySelector("input").addEventListener("input", () => {
     clearTimeout(timer);
+    stale = true;
     timer = setTimeout(find, 90);
   });
-  dialog.addEventListener("keydown", (event) => {
+  dialog.addEventListener("keydown", async (event) => {
+    // Whoever types fast and presses Enter means what he typed, not what stood there before.
+    if (event.key === "Enter" && stale) {
+      event.preventDefault();
+      clearTimeout(timer);
+      await find();
+    }
     const all = lines();
     const present = all.findIndex((each) => each.getAttribute("aria-selected") === "true");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {

@@ -17,17 +17,32 @@ from crm_core.models import Change, JobRow, Operation, User
 from crm_core.models.accounts import PENDING
 from crm_core.people.first_run import FIRST_STEPS
 from crm_core.people.reach import may_name, reached
+from crm_core.records.listing import COUNT_TO, Listing, ListQuery
 from crm_core.security import permissions
 from crm_core.specs import Widget
 from crm_core.views.admin.log import KINDS
 from crm_core.views.notifications import entry
-from crm_core.views.shapes import Badge, KeyValue, PersonView
+from crm_core.views.shapes import Badge, Figure, KeyValue, PersonView
 from crm_core.views.shell import visible_labels
 
 SHORT = 6
 
 #: What of the log of operations is news of records; it is called as in the log.
 _NEWS = ("create", "edit", "restore", "assign", "merge", "share", "tag", "file")
+
+
+def figures(request: Request) -> Mapping[str, Any]:
+    """Return how many records of each kind the person sees, exact to a limit."""
+    found = []
+    for entity in request.registry["crm.plugins"].entities.values():
+        if not entity.in_menu or entity.parent or not request.gate.may(entity, "view"):
+            continue
+        count = Listing(request.gate, entity).count(ListQuery())
+        number = request.formats.number(min(count, COUNT_TO))
+        if count > COUNT_TO:
+            number = request.translate(_("more than ${n}", mapping={"n": number}))
+        found.append(Figure(title=request.translate(entity.title_plural), value=number, href=entity.url))
+    return {"figures": found}
 
 
 def news(request: Request) -> Mapping[str, Any]:
@@ -210,6 +225,16 @@ WIDGETS: tuple[Widget, ...] = (
         template="crm_core:templates/home/waiting.pt",
         permission=permissions.USERS_APPROVE,
         order=10,
+    ),
+    Widget(
+        id="core.figures",
+        title=_("Records open to you"),
+        load=figures,
+        template="crm_core:templates/home/figures.pt",
+        order=8,
+        wide=True,
+        roles=(permissions.ADMINISTRATOR, permissions.DIRECTOR, permissions.HEAD, permissions.MANAGER,
+               permissions.MARKETER, permissions.SPECIALIST),
     ),
     Widget(id="core.news", title=_("Notifications"), load=news, template="crm_core:templates/home/news.pt", order=20),
     Widget(
