@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pyramid.i18n import TranslationString
 from pyramid.request import Request
 from pyramid.view import view_config
 
@@ -20,6 +21,8 @@ from crm_core.models import Delivery, JobRow, Schedule, UserSession
 from crm_core.security.permissions import SYSTEM_VIEW
 from crm_core.views.admin.index import CRUMB
 from crm_core.views.shapes import Badge, Figure, KeyValue, Notice
+
+_KINDS = {"worker": _("Worker"), "scheduler": _("Schedule")}
 
 _JOB_STATES = {
     "waiting": Badge(text=_("Waiting"), tone="muted"),
@@ -77,7 +80,7 @@ def system(request: Request) -> dict[str, Any]:
             KeyValue(
                 title=one.name,
                 value=_("since ${when}", mapping={"when": formats.relative(one.since)}),
-                badge=Badge(text=one.kind),
+                badge=Badge(text=_KINDS.get(one.kind, one.kind)),
             )
             for one in living
         ],
@@ -113,6 +116,14 @@ def _sessions(request: Request) -> int:
 def _job_title(request: Request, name: str) -> str:
     spec = request.registry["crm.plugins"].jobs.get(name)
     return spec.title or name if spec else name
+
+
+def _said(request: Request, row: JobRow, whole: bool) -> str:
+    """Return what a job is called: its own title may name records, so it is told to those who may see all."""
+    spec = request.registry["crm.plugins"].jobs.get(row.name)
+    if not whole or not row.title or (spec is not None and row.title == str(spec.title)):
+        return _job_title(request, row.name)
+    return TranslationString(row.title, domain="crm_core")
 
 
 def _problems(request: Request, workers: Any, living: Any, late: Any, free: int) -> list[Notice]:
@@ -198,7 +209,7 @@ def _last_jobs(request: Request, whole: bool) -> list[dict[str, Any]]:
     rows = request.db.scalars(sa.select(JobRow).order_by(JobRow.id.desc()).limit(30))
     return [
         {
-            "title": request.translate((row.title if whole else "") or _job_title(request, row.name)),
+            "title": request.translate(_said(request, row, whole)),
             "badge": _JOB_STATES.get(row.state, Badge(text=row.state)),
             "when": request.formats.relative(row.finished_at or row.started_at or row.created_at),
             "exact": request.formats.datetime(row.finished_at or row.started_at or row.created_at),
@@ -215,7 +226,7 @@ def _errors(request: Request) -> list[dict[str, Any]]:
     )
     found = [
         {
-            "title": request.translate(row.title or _job_title(request, row.name)),
+            "title": request.translate(_said(request, row, True)),
             "when": request.formats.relative(row.finished_at),
             "exact": request.formats.datetime(row.finished_at),
             "text": row.error[:4000],
