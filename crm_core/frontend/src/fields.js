@@ -107,7 +107,8 @@ on("focusout", "input.is-number", (_event, input) => (input.value = input.value.
 behave("[data-check]", (input) => {
   let timer;
   let asked = "";
-  const place = document.getElementById(`${input.id}-remark`);
+  const place = document.getElementById(`${input.id}-remark`) ?? input.closest(".crm-field")?.querySelector("[id$='-remark']");
+  if (!place) return;
   const check = async () => {
     const data = new URLSearchParams(new FormData(input.form));
     data.delete("csrf_token");

@@ -15,7 +15,7 @@ from pyramid.response import Response
 from crm_core import clock
 from crm_core.files import store
 from crm_core.forms import FieldInfo, InvalidValues
-from crm_core.i18n import _
+from crm_core.i18n import _, plural
 from crm_core.jobs import enqueue
 from crm_core.models import JobRow
 from crm_core.records import exporting, operations, work
@@ -238,13 +238,17 @@ def _back(context: EntityContext, chosen: Chosen, action: str) -> str:
 
 
 def _done(request: Request, action: str, number: int) -> str:
-    words = {
-        "assign": ("${n} record has a new responsible person.", "${n} records have a new responsible person."),
-        "tag": ("Tags changed on ${n} record.", "Tags changed on ${n} records."),
-        "trash": ("${n} record is in the trash.", "${n} records are in the trash."),
-        "restore": ("${n} record is back.", "${n} records are back."),
-    }[action]
-    return str(request.plural(words[0], words[1], number))
+    if action == "assign":
+        text = plural(
+            request, "${n} record has a new responsible person.", "${n} records have a new responsible person.", number
+        )
+    elif action == "tag":
+        text = plural(request, "Tags changed on ${n} record.", "Tags changed on ${n} records.", number)
+    elif action == "trash":
+        text = plural(request, "${n} record is in the trash.", "${n} records are in the trash.", number)
+    else:
+        text = plural(request, "${n} record is back.", "${n} records are back.", number)
+    return text
 
 
 def _values(context: EntityContext, request: Request, action: str) -> dict[str, Any]:
@@ -297,7 +301,7 @@ def _export(context: EntityContext, request: Request, chosen: Chosen) -> Any:
         request.toast(_("The file is being made; you will be told when it is ready."), tone="info")
         return _close(request, _back(context, chosen, "export"))
     href, count = _export_now(context, request, ids, format, columns)
-    text = request.plural("The file is ready: ${n} row", "The file is ready: ${n} rows", count)
+    text = plural(request, "The file is ready: ${n} row", "The file is ready: ${n} rows", count)
     request.toast(text, href=href, href_title=request.translate(_("Download")))
     return _close(request, _back(context, chosen, "export"))
 

@@ -290,9 +290,9 @@ def _neighbours(request: Request, context: RecordContext) -> tuple[str, str]:
     value = info.value(context.item) if info is not None else getattr(context.item, entity.sort)
     here = cursor_at(value, context.item.id)
     found = []
-    for place in ({"before": here}, {"after": here}):
+    for place in (replace(query, before=here, after=""), replace(query, before="", after=here)):
         try:
-            rows = listing.page(replace(query, **{"after": "", "before": "", **place}), ()).rows
+            rows = listing.page(place, ()).rows
         except QueryError:
             rows = []
         found.append(card_href(entity, rows[0].id, query) if rows else "")

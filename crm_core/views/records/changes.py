@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from pyramid.i18n import TranslationString
 from pyramid.request import Request
 
 from crm_core import clock, files
@@ -118,7 +119,7 @@ def timeline_page(
 def _kinds(context: RecordContext, hanging: Iterable[Entity], kind: str) -> list[Tab]:
     url = f"{context.href}/timeline"
     found = [Tab(title=_("Everything"), href=url, active=not kind)]
-    for one in hanging:
+    for one in sorted(hanging, key=lambda one: one.name.startswith("core.")):
         href = f"{url}?{urlencode({'kind': one.name})}"
         found.append(Tab(title=one.title_plural, href=href, active=kind == one.name))
     found.append(Tab(title=_("Changes"), href=f"{url}?kind={CHANGES}", active=kind == CHANGES))
@@ -236,7 +237,7 @@ def _items(context: RecordContext, reader: Reader, shown: Sequence[Any]) -> list
     return found
 
 
-def _when(reader: Reader, at: dt.datetime) -> dict[str, str]:
+def _when(reader: Reader, at: dt.datetime) -> dict[str, Any]:
     return {
         "when": reader.formats.time(at),
         "when_exact": reader.formats.datetime(at),
@@ -272,7 +273,7 @@ def _moment_item(
     deletable = record.id in may.get(("delete", entity.name), ())
     if entity.name == files.FILE.name:
         view = file_view(reader.request, record, context.href, deletable=deletable)
-        return TimelineItem(icon="paperclip", title=reader.say(_("put a file here")), files=[view], **made)
+        return TimelineItem(icon="paperclip", title=reader.say(_("File attached")), files=[view], **made)
     actions = []
     href = f"{entity.url}/{record.id}"
     if record.id in may.get(("edit", entity.name), ()):
@@ -304,7 +305,7 @@ def _moment_item(
 
 _ACTIONS = {
     "insert": (_("made this record"), "plus"),
-    "update": (_("changed"), "pencil"),
+    "update": (_("changed fields"), "pencil"),
     "trash": (_("moved it to the trash"), "trash"),
     "restore": (_("put it back from the trash"), "restore"),
     "delete": (_("removed it"), "trash"),
@@ -334,8 +335,14 @@ def change_item(
         changes = [] if one.action == "insert" and not part else change_views(reader, infos, one.differences)
         if part:
             titles = {part.name: part.title for part in context.entity.parts}
-            verb = {"insert": _("added"), "delete": _("took off")}.get(one.action, _("changed"))
-            words = f"{say(verb)}: {say(titles.get(one.entity, one.entity))}"
+            titles |= {name: entity.title for name, entity in reader.gate.plugins.entities.items()}
+            thing = {"thing": say(titles.get(one.entity, one.entity))}
+            if one.action == "insert":
+                words = say(_("added: ${thing}", mapping=thing))
+            elif one.action == "delete":
+                words = say(_("took off: ${thing}", mapping=thing))
+            else:
+                words = say(_("changed: ${thing}", mapping=thing))
             icon = "link" if one.action != "delete" else "unlink"
     if one.operation.kind in _KINDS:
         words = f"{words} {say(_KINDS[one.operation.kind])}"
@@ -370,7 +377,7 @@ def _share_words(reader: Reader, one: _Group, principals: Mapping[int, tuple[str
     principal = values.get("principal_id")
     number = (principal.after or principal.before) if principal is not None else None
     kind, name = principals.get(number or 0, ("", ""))
-    who = reader.say(name) if kind == "role" else name
+    who = reader.say(TranslationString(name, domain="crm_core")) if kind == "role" else name
     if one.action == "delete":
         return reader.say(_("no longer shares it with ${who}", mapping={"who": who}))
     level = values["level"].after if "level" in values else "view"
@@ -416,9 +423,6 @@ def show_history(context: RecordContext, request: Request) -> dict[str, Any]:
     reader.names.load()
     items = []
     for group, item in zip(groups, _items(context, reader, groups), strict=True):
-        if group.entity in request.gate.plugins.entities and group.entity != context.entity.name:
-            noun = request.gate.plugins.entities[group.entity].title
-            item = replace(item, title=f"{item.title}: {reader.say(noun)}")
         if group.action == "insert" and group.entity == context.entity.name:
             item = replace(item, changes=change_views(reader, infos_of(reader, group.entity), group.differences))
         items.append(replace(item, small=True))
@@ -454,6 +458,8 @@ def show_as_of(context: RecordContext, request: Request) -> dict[str, Any]:
     for title, members in by_section(fields.values()) if then is not None else ():
         views = []
         for info in members:
+            if info.readonly and info.name == context.entity.label:
+                continue
             value = typed_value(info, (then or {}).get(info.name))
             view = reader.shown(info, value)
             views.append(view)

@@ -84,7 +84,11 @@ def show_list(context: EntityContext, request: Request) -> Any:
         kept = tuple(one for one in query.conditions if one.field not in fields or _repeats(one, posted))
         wanted = replace(query, conditions=_unique((*kept, *posted)))
         return HTTPSeeOther(filters.address(request, context.entity.url, wanted))
-    return {"page": list_page(request, context, listing, query, problem), "context": context}
+    present = filters.full_query(request, query, after="", before="")
+    return {
+        "page": list_page(request, context, listing, query, problem),
+        "filters_href": f"{context.entity.url}/filters?{present}",
+    }
 
 
 def _repeats(one: Any, posted: Sequence[Any]) -> bool:
@@ -148,7 +152,7 @@ def list_page(
         rows=rows,
         query=query.search,
         keep=[pair for pair in filters.keep_pairs(request, query) if pair[0] != "q"],
-        search_title=request.translate(_("Search: name, phone, address"))
+        search_title=request.translate(_("Name, phone, address"))
         if entity.phones
         else request.translate(_("Search in the list")),
         filters=filters.chips(reader, listing, query, url),
@@ -221,7 +225,7 @@ def _columns(reader: Reader, listing: Listing, query: ListQuery, names: Sequence
     return made
 
 
-def _sorting(query: ListQuery, name: str, at: Any, *, default: bool, falling: bool) -> dict[str, str]:
+def _sorting(query: ListQuery, name: str, at: Any, *, default: bool, falling: bool) -> dict[str, Any]:
     if not name:
         return {}
     if query.sort == name:

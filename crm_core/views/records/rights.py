@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound, HTTPSeeOther
+from pyramid.i18n import TranslationString
 from pyramid.request import Request
 
 from crm_core.i18n import _
@@ -39,12 +40,17 @@ def may_explain(context: RecordContext, request: Request) -> bool:
     )
 
 
+def role_title(request: Request, title: str) -> str:
+    """Return the title of a role: a message id where it ships, plain text for one's own."""
+    return str(request.translate(TranslationString(title, domain="crm_core")))
+
+
 def sentence(request: Request, reason: Reason) -> str:
     """Return a reason in words with the roles that give it."""
     say = request.translate
     values = {name: str(value) for name, value in reason.values.items()}
     words = say(reason.sentence, values) if values else say(reason.sentence)
-    roles = ", ".join(say(_(title)) for title in reason.roles)
+    roles = ", ".join(role_title(request, title) for title in reason.roles)
     if not roles:
         return words
     return say(_("${why} (role: ${roles})", mapping={"why": words, "roles": roles}))
@@ -88,7 +94,7 @@ def _grants(context: RecordContext, request: Request) -> list[dict[str, Any]]:
         found.append(
             {
                 "icon": _ICONS.get(kind, "user"),
-                "name": say(_(name)) if kind == "role" else name,
+                "name": role_title(request, name) if kind == "role" else name,
                 "text": f"{say(_KINDS.get(kind, kind))}, {say(dict(LEVELS).get(row.level, row.level))}",
                 "remove": post_button(say(_("Stop sharing")), f"{context.href}/unshare/{row.id}", "x", "ghost")
                 if context.allows("assign")
@@ -114,7 +120,7 @@ def show_share(context: RecordContext, request: Request, refused: Refused | None
         for row in request.db.execute(sa.select(Team.id, Team.name).order_by(sa.func.lower(Team.name)))
     ]
     roles = [
-        (f"role:{row.id}", say(_(row.title)) if row.ships else row.title)
+        (f"role:{row.id}", role_title(request, row.title) if row.ships else row.title)
         for row in request.db.execute(sa.select(Role.id, Role.title, Role.ships).order_by(Role.position, Role.id))
     ]
     options = [
@@ -160,7 +166,7 @@ def share(context: RecordContext, request: Request) -> Any:
         saving.share(request.gate, context.entity, context.item, kind, int(number), level)
     except saving.NotAllowed:
         raise HTTPForbidden from None
-    name = request.translate(_(known.title)) if kind == "role" else known.name
+    name = role_title(request, known.title) if kind == "role" else known.name
     request.toast(_("Shared with ${who}.", mapping={"who": name}), undo_href=undo_href(request))
     return HTTPSeeOther(context.href)
 
