@@ -125,8 +125,11 @@ def run_import(context: JobContext, run_id: int) -> None:
                 engine.Options.from_json(run.options),
                 in_languages(context.plugins),
             )
-        except (TableError, saving.NotAllowed, KeyError) as error:
-            run.state, run.error = "failed", str(getattr(error, "message", error))
+        except (TableError, saving.NotAllowed, KeyError, OSError) as error:
+            locale = subject.locale or str(context.settings.get("crm.locale", ""))
+            gone = _("The file is no longer kept: choose it once more.")
+            message = gone if isinstance(error, OSError) else getattr(error, "message", str(error))
+            run.state, run.error = "failed", speaker(locale, context.plugins)(message)
             return
         after = run.done_rows
         rows_before = int(run.counts.get("rows", 0))

@@ -179,7 +179,7 @@ def test_an_import_is_put_back_as_it_was(testapp: Any, login_as: Any, jobs: Any,
     assert len(hashes(db)["clients_person"]) > 1000
     done = testapp.get(page.request.path)
     answer = form_to(done, "/undo").submit().follow()
-    assert "being put back" in answer
+    assert "Putting it back as it was" in answer
     jobs.run_all()
 
     assert hashes(db) == before
@@ -246,6 +246,36 @@ def test_a_stopped_import_goes_on_where_it_was(
     assert run.state == "done"
     assert run.counts["rows"] == open_table(DATA / "clients_utf8_bom.csv").count()
     assert db.scalar(sa.select(sa.func.count()).select_from(Operation).where(Operation.kind == "import")) == 1
+
+
+def test_an_import_whose_file_is_gone_says_so_and_can_be_put_back_or_gone_on_with(
+    testapp: Any, login_as: Any, jobs: Any, db: Any, app: Any
+) -> None:
+    login_as("administrator")
+    page = begin(testapp, SMALL)
+    stored = app.registry["crm.files"].path(db.scalars(sa.select(ImportRun.digest)).one())
+    content = stored.read_bytes()
+    stored.unlink()
+    jobs.run_all()
+
+    failed = testapp.get(page.request.path)
+    assert "The file is no longer kept" in failed
+    stored.write_bytes(content)
+    form_to(failed, "/start").submit()
+    jobs.run_all()
+
+    assert db.scalars(sa.select(ImportRun)).one().counts["created"] == 2
+
+
+def test_remarks_are_downloaded_with_the_records_they_are_about(testapp: Any, login_as: Any, jobs: Any) -> None:
+    login_as("administrator")
+    page = begin(testapp, SMALL)
+    jobs.run_all()
+
+    lines = testapp.get(f"{page.request.path}/remarks.csv").body.decode("utf-8-sig").splitlines()
+
+    assert "/clients/people/" in lines[1]
+    assert "is not an amount of money" in "".join(lines)
 
 
 @pytest.mark.parametrize(

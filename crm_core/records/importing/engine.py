@@ -216,7 +216,7 @@ class Importer:
         return self
 
     def batches(self, after: int = 0, size: int = BATCH) -> Iterator[Batch]:
-        """Read the rows after a row number in batches; the next is read and cleaned while the caller writes this one."""
+        """Read the rows after a row number in batches; the next is read while the caller writes this."""
         rows = self.table.rows(after)
         with ThreadPoolExecutor(1, "import") as ahead:
             coming = ahead.submit(self._read_batch, rows, size)

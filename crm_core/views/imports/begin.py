@@ -291,8 +291,8 @@ def target_title(request: Request, entity: Entity, target: str, known: Mapping[s
     title = request.translate(info.title)
     if ":" not in target:
         return str(title)
-    link = next(one for one in entity.import_links if one.entity == target.partition(":")[0])
-    return f"{request.translate(link.title)}: {title}"
+    other = request.registry["crm.plugins"].entity(target.partition(":")[0])
+    return f"{request.translate(other.title)}: {title}"
 
 
 def _targets(request: Request, entity: Entity, known: Mapping[str, FieldInfo]) -> list[Choice]:
@@ -303,9 +303,9 @@ def _targets(request: Request, entity: Entity, known: Mapping[str, FieldInfo]) -
     ]
     for link in entity.import_links:
         group = request.translate(link.title)
-        for name, info in known.items():
+        for name in known:
             if name.startswith(f"{link.entity}:"):
-                found.append(Choice(value=name, title=request.translate(info.title), group=group))
+                found.append(Choice(value=name, title=target_title(request, entity, name, known), group=group))
     return found
 
 
@@ -325,6 +325,7 @@ def _columns_page(context: RunContext, request: Request, refused: Refused | None
         "reading": [],
         "sections": [],
         "reading_open": False,
+        "ours": False,
     }
     try:
         table = opened(request, run)
@@ -336,21 +337,18 @@ def _columns_page(context: RunContext, request: Request, refused: Refused | None
     offered = _targets(request, entity, known)
     page["broken"] = False
     page["file"] = _file_words(request, table)
+    page["ours"] = own < len(table.headers)
     page["columns"] = [
-        {
-            "header": header,
-            "samples": _samples(sample, column),
-            "ours": column >= own,
-            "field": form.field(
-                f"column-{column}",
-                request.translate(_("What “${column}” is taken as", mapping={"column": header})),
-                "choice",
-                options.mapping.get(column, ""),
-                placeholder=request.translate(_("Leave out")),
-                choices=offered,
-            ),
-        }
-        for column, header in enumerate(table.headers)
+        form.field(
+            f"column-{column}",
+            header,
+            "choice",
+            options.mapping.get(column, ""),
+            placeholder=request.translate(_("Leave out")),
+            choices=offered,
+            help=_samples(sample, column) or request.translate(_("empty in the first rows")),
+        )
+        for column, header in enumerate(table.headers[:own])
     ]
     page["preview"] = {
         "headers": table.headers,

@@ -51,6 +51,8 @@ STATES = {
     "failed": Badge(text=_("Failed"), tone="danger", icon="alert-circle"),
 }
 
+PUT_BACK = Badge(text=_("Put back"), tone="muted", icon="arrow-back-up")
+
 
 def state_of(run: ImportRun, job: JobRow | None) -> str:
     """Return how a run stands; a job that has ended without saying so leaves a stopped or failed run."""
@@ -83,7 +85,7 @@ def show(context: RunContext, request: Request) -> Any:
         "title": run.file_name,
         "crumbs": [CRUMB],
         "steps": steps(5 if state == "done" else 4),
-        "badge": STATES[state],
+        "badge": PUT_BACK if operation is not None and operation.undone_by is not None else STATES[state],
         "poll": f"/imports/{run.id}" if state == "running" or going_back else "",
         "job": _progress(request, run, job) if state == "running" else None,
         "back_job": _back_view(request, back) if going_back and back is not None else None,
@@ -146,18 +148,17 @@ def _notices(
             _("The import came to a halt. What was taken is kept: ${rows}.", mapping={"rows": done})
         )
         found.append(Notice(title=title, text=text, tone="danger"))
-    if state == "stopped":
+    if state == "stopped" and not (operation is not None and operation.undone_by is not None):
         found.append(Notice(text=_("Stopped. What was taken is kept; you can go on or put it back."), tone="warning"))
-    if operation is not None and operation.undone_by is not None:
-        found.append(_undone(request, operation, back))
+    going_back = back is not None and back.state in (jobs.WAITING, jobs.RUNNING)
+    if operation is not None and operation.undone_by is not None and not going_back:
+        found.append(_undone(request, operation))
     return found
 
 
-def _undone(request: Request, operation: Operation, back: JobRow | None) -> Notice:
+def _undone(request: Request, operation: Operation) -> Notice:
     done = request.db.get(Operation, operation.undone_by)
     if done is None or done.state == operations.RUNNING:
-        if back is not None and back.state in (jobs.WAITING, jobs.RUNNING):
-            return Notice(text=_("It is being put back as it was."))
         return Notice(text=_("Putting it back did not come to an end."), tone="danger")
     undone = request.plural("${n} change", "${n} changes", int(done.detail.get("undone", 0)))
     text = request.translate(_("The import was put back: ${changes}.", mapping={"changes": undone}))
