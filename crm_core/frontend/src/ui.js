@@ -305,10 +305,19 @@ export async function reloadMain() {
     main.replaceChildren(...fresh.childNodes);
   }
   wake(main);
+  setTimeout(() => fillFrames(main), 60);
   const toasts = page.querySelectorAll("#new-toasts > *");
   if (toasts.length) {
     document.getElementById("toasts").append(...toasts);
     wake(document.getElementById("toasts"));
+  }
+}
+
+// What is loaded after the page came back empty, and an element that stayed does not ask a second time by itself.
+function fillFrames(root) {
+  for (const frame of root.querySelectorAll("[data-frame][hx-get]")) {
+    if (!frame.querySelector(".crm-skeleton") || frame.classList.contains("htmx-request")) continue;
+    window.htmx?.ajax("GET", frame.getAttribute("hx-get"), { source: frame, target: frame, swap: frame.getAttribute("hx-swap") ?? "innerHTML" });
   }
 }
 

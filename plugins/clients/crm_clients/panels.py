@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pyramid.request import Request
@@ -26,13 +25,17 @@ def companies(request: Request, person: Any) -> Mapping[str, Any]:
         "empty": _("No company yet."),
         "items": [
             _item(
-                request, COMPANIES, one, one.role,
+                request, COMPANIES, one, " · ".join(filter(None, (_main(request) if one.main else "", one.role))),
                 _company_actions(person.id, one) if may_edit and one.label else (),
             )
             for one in found
         ],
         "count": len(found),
     }  # fmt: skip
+
+
+def _main(request: Request) -> str:
+    return str(request.translate(_("main")))
 
 
 def _company_actions(person_id: int, one: services.Linked) -> list[Action]:
@@ -58,7 +61,7 @@ def people(request: Request, company: Any) -> Mapping[str, Any]:
     return {
         "empty": _("Nobody yet. Add the people you talk to."),
         "items": [
-            _item(request, PERSONS, replace(one, main=False), " · ".join(filter(None, (one.job_title, one.role))), ())
+            _item(request, PERSONS, one, " · ".join(filter(None, (one.job_title, one.role))), ())
             for one in found
         ],
         "count": len(found),
@@ -82,7 +85,6 @@ def _item(
         "label": one.label or request.translate(_("No access")),
         "href": f"{entity.url}/{one.id}" if one.label else "",
         "hint": hint,
-        "main": one.main,
         "phone": phone,
         "icon": entity.icon,
         "actions": actions,

@@ -138,7 +138,7 @@ class PersonSchema(forms.RecordSchema):
     """A person."""
 
     full_name = forms.text(
-        _("Name"), section=_MAIN, readonly=True, searched=True, personal=True, on_create=False,
+        _("Full name"), section=_MAIN, readonly=True, searched=True, personal=True, on_create=False,
         clean=read_person_name,
         aliases=("фио", "ф.и.о.", "полное имя", "контакт", "контактное лицо", "клиент", "имя и фамилия",
                  "name", "full name", "contact", "contact name", "person"),

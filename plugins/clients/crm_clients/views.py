@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,13 @@ from crm_core.views.shapes import Choice, FieldView, FormPage, Section
 FORM = "crm_clients:templates/form.pt"
 
 
-def _done(request: Request, where: str) -> Any:
-    # A page that stays takes the answer in; the words of the toast come with what it loads again.
-    return Response(status=204) if request.headers.get("HX-Request") else HTTPSeeOther(where)
+def _done(request: Request, where: str, said: str) -> Any:
+    """Say that it is done, with the way back: on the card that stays open, which loads itself again, or on the next."""
+    if not request.headers.get("HX-Request"):
+        request.toast(said, undo_href=_undo_href(request))
+        return HTTPSeeOther(where)
+    told = {"text": request.translate(said), "undo_href": _undo_href(request)}
+    return Response(status=204, headers={"HX-Trigger": json.dumps({"crm:toast": told, "crm:reload": {}})})
 
 
 def _undo_href(request: Request) -> str:
@@ -125,8 +130,7 @@ def record(request: Request) -> Any:
     except InvalidValues as invalid:
         request.response.status_int = 422
         return _recording_page(request, kind, ref, entity, invalid)
-    request.toast(RECORDED[kind], undo_href=_undo_href(request))
-    return _done(request, f"{entity.url}/{ref.id}")
+    return _done(request, f"{entity.url}/{ref.id}", RECORDED[kind])
 
 
 def _read_recording(request: Request, kind: str) -> dict[str, Any]:
