@@ -78,13 +78,16 @@ class Limits:
     def _ask(self, verb: str, rule: Rule, keys: tuple[object, ...]) -> Any:
         # Keys are digested: addresses and accounts do not lie about in Redis, and any text is a safe key.
         key = hashlib.sha256("\x1f".join(str(key).casefold() for key in keys).encode()).hexdigest()[:32]
-        if self._shared is not None and time.monotonic() >= self._shared_after:
-            try:
-                return getattr(self._shared, verb)(rule.item, rule.name, key)
-            except Exception as error:  # whatever is wrong with Redis, people must be able to sign in
-                self._shared_after = time.monotonic() + _REST_SECONDS
-                log.warning("limits_without_redis", error=type(error).__name__)
-        return getattr(self._memory, verb)(rule.item, rule.name, key)
+        # Counted here as well, so that Redis going away lets nobody begin anew.
+        here = getattr(self._memory, verb)(rule.item, rule.name, key)
+        if self._shared is None or time.monotonic() < self._shared_after:
+            return here
+        try:
+            return getattr(self._shared, verb)(rule.item, rule.name, key) and here
+        except Exception as error:  # whatever is wrong with Redis, people must be able to sign in
+            self._shared_after = time.monotonic() + _REST_SECONDS
+            log.warning("limits_without_redis", error=type(error).__name__)
+            return here
 
 
 def _limits_url(url: str) -> str:

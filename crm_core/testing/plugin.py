@@ -251,6 +251,8 @@ def testapp(app: Router, db: Session, crm_servers: Servers, app_settings: dict[s
     import redis
     from webtest import TestApp
 
+    from crm_core.security.limits import Limits
+
     class Browser(TestApp):
         def do_request(self, *args: Any, **options: Any) -> Any:
             db.commit()
@@ -262,6 +264,7 @@ def testapp(app: Router, db: Session, crm_servers: Servers, app_settings: dict[s
     # What was counted against limits belongs to other tests.
     with redis.Redis.from_url(app_settings["redis.url"]) as store:
         store.flushdb()
+    app.registry["crm.limits"] = Limits(app_settings["redis.url"])
     return Browser(app, extra_environ={"HTTP_HOST": "localhost", "REMOTE_ADDR": "127.0.0.1"})
 
 
