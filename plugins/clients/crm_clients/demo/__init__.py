@@ -300,12 +300,16 @@ def _write_clients(demo: _Demo) -> None:
     """Write down who made which clients when: the old base as an import, the others day by day."""
     context = demo.context
     made: dict[tuple[dt.datetime, int], dict[str, list[_Client]]] = {}
+    imported_at, evening = context.at(IMPORTED, 15), _evenings(context, _days(context, YEAR))
     for one in (*demo.companies, *demo.people):
-        # Somebody's clients of one day are one operation, else there would be thousands.
-        day = one.made if one.made == context.at(IMPORTED, 15) else one.made.replace(hour=14, minute=0)
+        # Somebody's clients of one evening are one operation, else there would be thousands.
+        day = one.made
+        if day != imported_at:
+            ago = (context.today - day.astimezone(clock.zone(TIME_ZONE)).date()).days
+            day = context.at(evening.get(ago, ago), 17, 0)
         made.setdefault((day, one.by), {}).setdefault(one.entity, []).append(one)
     for (at, by), clients in made.items():
-        imported = at == context.at(IMPORTED, 15)
+        imported = at == imported_at
         step: dict[str, Any] = {"kind": "import", "note": "Клиенты из 1С.xlsx", "source": "job"} if imported else {}
         companies, people = clients.get(COMPANY, []), clients.get(PERSON, [])
         alone = [*companies, *people]
