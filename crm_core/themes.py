@@ -22,6 +22,7 @@ from pyramid.interfaces import IRoutesMapper
 
 from crm_core import assets
 from crm_core.i18n import TranslationString, _
+from crm_core.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -82,7 +83,7 @@ class Theme:
         return str(self.module.__package__ or self.module.__name__)
 
 
-class ThemeError(RuntimeError):
+class ThemeError(ConfigurationError):
     """A theme that cannot be used, told to the person who can change the setting."""
 
 
@@ -99,14 +100,14 @@ def load_chain(name: str) -> list[Theme]:
         if name not in installed:
             known = ", ".join(sorted(installed)) or "none"
             raise ThemeError(
-                f"{SETTING}: theme {name!r} is not installed (installed: {known}); pip install it or name another."
+                SETTING, name, "no theme of this name is installed", f"install it with pip or name another of {known}"
             )
         if name in {theme.info.name for theme in chain}:
-            raise ThemeError(f"{SETTING}: theme {name!r} is its own base; set another `base` in its THEME.")
+            raise ThemeError(SETTING, name, "it is its own base", "set another `base` in its THEME")
         module = importlib.import_module(installed[name].module)
         info = getattr(module, "THEME", None)
         if not isinstance(info, ThemeInfo):
-            raise ThemeError(f"{SETTING}: {module.__name__} of theme {name!r} has no `THEME = ThemeInfo(...)`.")
+            raise ThemeError(SETTING, name, f"{module.__name__} has no THEME = ThemeInfo(...)", "update the theme")
         chain.append(Theme(info, module))
         name = info.base
     return chain
@@ -130,7 +131,10 @@ def _lay_over(config: Configurator, theme: Theme) -> None:
             squeezed = path.with_name(path.name + ".gz")
             if (original / squeezed.relative_to(folder)).exists() and not squeezed.exists():
                 raise ThemeError(
-                    f"Theme {theme.info.name!r} replaces {path.name} but not {squeezed.name}, which browsers get."
+                    SETTING,
+                    theme.info.name,
+                    f"it replaces {path.name} but not {squeezed.name}, which browsers get",
+                    "put both into the theme",
                 )
         config.override_asset(f"{package}:{target}/", f"{folder}/")
 
@@ -163,7 +167,7 @@ class Macros:
             macros = get_renderer(spec).implementation().macros
             for name in macros.names:
                 if name in found:
-                    raise ThemeError(f"The macro {name!r} stands both in {found[name][0]} and in {spec}; rename one.")
+                    raise ThemeError("macro", name, f"stands both in {found[name][0]} and in {spec}", "rename one")
                 found[name] = (spec, macros[name])
         self._known = {name: macro for name, (_, macro) in found.items()}
 

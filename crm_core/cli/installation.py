@@ -120,9 +120,13 @@ def check_database(settings: Settings, url: str) -> None:
         ) as connection:
             version = connection.info.server_version
             row = connection.execute(
-                "SELECT current_setting('server_encoding'), lower('ЁЖ'), datcollate, datctype FROM pg_database "
+                "SELECT current_setting('server_encoding'), datcollate, datctype FROM pg_database "
                 "WHERE datname = current_database()"
             ).fetchone()
+            assert row is not None
+            encoding, collation, kind = row
+            # To a database of another encoding these letters cannot even be sent.
+            lowered = connection.execute("SELECT lower('ЁЖ')").fetchone() if encoding == "UTF8" else None
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(
@@ -135,10 +139,8 @@ def check_database(settings: Settings, url: str) -> None:
         raise ConfigurationError(
             "sqlalchemy.url", shown, f"PostgreSQL {version // 10000} is too old", "use version 15 or newer"
         )
-    assert row is not None
-    encoding, lowered, collation, kind = row
     # Under a plain C character type trigram indexes find no Cyrillic word, although lower() of the provider works.
-    if encoding != "UTF8" or lowered != "ёж" or kind in ("C", "POSIX"):
+    if lowered is None or lowered[0] != "ёж" or kind in ("C", "POSIX"):
         raise ConfigurationError(
             "sqlalchemy.url",
             shown,

@@ -33,6 +33,7 @@ from crm_core.cli.installation import Installation, check_database, plugins_of, 
 from crm_core.embedded.child import EmbeddedError, arrange_end_with_parent, end_group, spawn
 from crm_core.restart import RESTART, RESTART_ERROR
 from crm_core.settings import ConfigurationError, Settings, load
+from crm_core.themes import load_chain
 
 EX_CONFIG = 78
 """How a child ends when a setting is wrong: starting it again would not help."""
@@ -410,6 +411,7 @@ def make_ready(installation: Installation) -> list[str]:
     """Check the servers, bring the tables up to date, fill the demo, and return what the console says."""
     settings = installation.settings
     plugins = plugins_of(settings)
+    load_chain(settings.theme)
     check_database(settings, installation.database_url)
     if installation.postgres is not None:
         upgrade(settings, installation.database_url, plugins)

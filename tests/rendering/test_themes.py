@@ -46,5 +46,5 @@ def test_a_file_may_be_kept_for_a_year(client: Any) -> None:
 
 
 def test_an_unknown_theme_is_refused_with_the_remedy() -> None:
-    with pytest.raises(themes.ThemeError, match=r"crm\.theme: theme 'seaside' is not installed.*default"):
+    with pytest.raises(themes.ThemeError, match=r"crm\.theme = seaside: no theme of this name is installed.*default"):
         themes.load_chain("seaside")
