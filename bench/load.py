@@ -120,7 +120,27 @@ SURNAMES = [
     "Пономарёв",
 ]
 #: Before a surname they make another: a hundred surnames alone would stand in blocks of ten thousand in any order.
-SYLLABLES = ["", *"бело черно ново старо красно добро мало велико верхо ниже сухо тихо ясно долго остро криво".split()]
+SYLLABLES = [
+    "",
+    *[
+        "бело",
+        "черно",
+        "ново",
+        "старо",
+        "красно",
+        "добро",
+        "мало",
+        "велико",
+        "верхо",
+        "ниже",
+        "сухо",
+        "тихо",
+        "ясно",
+        "долго",
+        "остро",
+        "криво",
+    ],
+]
 NAMES = [
     "Александр",
     "Дмитрий",
@@ -259,7 +279,8 @@ PEOPLE = sa.text(
                 CASE WHEN n % 2 = 1 THEN daughters[1 + n * 13 / 3 % array_length(daughters, 1)]
                     ELSE patronymics[1 + n * 13 / 3 % array_length(patronymics, 1)] END AS m, owners, teams, tag_ids
             FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n,
-                (SELECT CAST(:surnames AS text[]) AS surnames, CAST(:syllables AS text[]) AS syllables, CAST(:names AS text[]) AS names,
+                (SELECT CAST(:surnames AS text[]) AS surnames, CAST(:syllables AS text[]) AS syllables,
+                    CAST(:names AS text[]) AS names,
                     CAST(:women AS text[]) AS women, CAST(:daughters AS text[]) AS daughters,
                     CAST(:patronymics AS text[]) AS patronymics, CAST(:owners AS bigint[]) AS owners,
                     CAST(:teams AS bigint[]) AS teams, CAST(:tags AS bigint[]) AS tag_ids) AS given
@@ -305,9 +326,16 @@ def load(session: Session, clients: int) -> float:
     teams = [team for _owner, team, part in made["parts"] for _number in range(part)]
     first_id = session.scalar(sa.text("SELECT coalesce(max(id), 0) + 1 FROM clients_person")) or 1
     values = {
-        "surnames": SURNAMES, "syllables": SYLLABLES, "names": NAMES, "patronymics": PATRONYMICS, "women": WOMEN, "daughters": DAUGHTERS,
-        "owners": owners, "teams": teams, "tags": tags,
-    }  # fmt: skip
+        "surnames": SURNAMES,
+        "syllables": SYLLABLES,
+        "names": NAMES,
+        "patronymics": PATRONYMICS,
+        "women": WOMEN,
+        "daughters": DAUGHTERS,
+        "owners": owners,
+        "teams": teams,
+        "tags": tags,
+    }
     with Progress() as progress:
         task = progress.add_task("people", total=clients)
         for first in range(first_id, first_id + clients, CHUNK):

@@ -511,7 +511,7 @@ def _write_statement(ledger: Ledger) -> sa.TextClause:
     table = sa.inspect(ledger).local_table
     name = table.fullname
     return sa.text(
-        f"UPDATE {name} d SET state = n.state, claim = NULL, code = n.code, answer = n.answer, "  # noqa: S608  its name
+        f"UPDATE {name} d SET state = n.state, claim = NULL, code = n.code, answer = n.answer, "
         "foreign_id = coalesce(nullif(n.foreign_id, ''), d.foreign_id), due_at = n.due_at, attempts = n.attempts, "
         "finished_at = CASE WHEN n.state = 'deferred' THEN NULL ELSE CAST(:now AS timestamptz) END "
         "FROM unnest(CAST(:id AS bigint[]), CAST(:state AS text[]), CAST(:code AS text[]), CAST(:answer AS text[]), "

@@ -68,7 +68,28 @@ _OFFICE = {
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
 #: Never taken: a file that a double click would run.
-_REFUSED = frozenset("exe com scr bat cmd msi ps1 vbs js jse wsf hta lnk cpl jar apk dll reg".split())
+_REFUSED = frozenset(
+    [
+        "exe",
+        "com",
+        "scr",
+        "bat",
+        "cmd",
+        "msi",
+        "ps1",
+        "vbs",
+        "js",
+        "jse",
+        "wsf",
+        "hta",
+        "lnk",
+        "cpl",
+        "jar",
+        "apk",
+        "dll",
+        "reg",
+    ]
+)
 
 
 class FileSchema(forms.RecordSchema):
@@ -187,7 +208,9 @@ def store(session: Session, folder: Store, stream: IO[bytes], *, limit: int = MA
     return digest, size
 
 
-def store_picture(session: Session, folder: Store, stream: IO[bytes], *, side: int = AVATAR, square: bool = True) -> str:
+def store_picture(
+    session: Session, folder: Store, stream: IO[bytes], *, side: int = AVATAR, square: bool = True
+) -> str:
     """Re-encode a picture (which drops whatever else it carries) and keep it as PNG; return its digest."""
     try:
         Image.MAX_IMAGE_PIXELS = MAX_PIXELS

@@ -11,7 +11,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from babel import Locale
@@ -78,7 +77,7 @@ def plural(
 
 
 def localizer_for(locale: str, registry: Registry | None = None, packages: Iterable[str] = ()) -> Localizer:
-    """Return a localizer without a request: of all catalogues of the application, or of the core's and some packages'."""
+    """Return a localizer without a request: of the application's catalogues or of packages'."""
     if registry is None:
         return _packages_localizer(locale, ("crm_core", *sorted(set(packages) - {"crm_core"})))
     localizer = registry.queryUtility(ILocalizer, name=locale)

@@ -92,13 +92,13 @@ KEEP_DONE = dt.timedelta(days=30)
 KEEP_FAILED = dt.timedelta(days=180)
 
 LIVE_SQL = (
-    "SELECT l.objid::bigint FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "  # noqa: S608  constants
+    "SELECT l.objid::bigint FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 "
     f"AND l.classid = {LOCK_CLASS} "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 _CLAIM = sa.text(
-    "WITH live AS MATERIALIZED ("  # noqa: S608  constants
+    "WITH live AS MATERIALIZED ("
     + LIVE_SQL
     + """),
     picked AS (

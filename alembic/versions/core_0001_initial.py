@@ -1,9 +1,9 @@
 """Accounts, the change log, records' companions, jobs and deliveries: the tables every installation has."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
+from alembic import op
 from crm_core.db import add_reference, log_table
 
 revision = "core_0001_initial"
@@ -124,7 +124,8 @@ BEGIN
         SELECT coalesce((rows.j ->> 'version')::bigint, nextval('core_change_id_seq')) AS id,
             (rows.j ->> 'id')::bigint AS record,
             coalesce(parent.entity, rows.j ->> parent.entity_column) AS parent_entity,
-            (rows.j ->> parent.id_column)::bigint AS parent_id, diff.before, diff.after, gen_random_uuid()::text AS salt,
+            (rows.j ->> parent.id_column)::bigint AS parent_id, diff.before, diff.after,
+            gen_random_uuid()::text AS salt,
             coalesce(operation, core_no_operation())
         FROM (
             SELECT to_jsonb(n) AS j, core_fields(to_jsonb(o), hidden) AS was, core_fields(to_jsonb(n), hidden) AS now

@@ -53,7 +53,12 @@ class DemoAccount:
 
 ACCOUNTS = (
     DemoAccount(
-        "admin", "Сергей Ветров", permissions.ADMINISTRATOR, "administrator", "Офис", "Системный администратор",
+        "admin",
+        "Сергей Ветров",
+        permissions.ADMINISTRATOR,
+        "administrator",
+        "Офис",
+        "Системный администратор",
         came=440,
     ),
     DemoAccount("director", "Елена Соколовская", permissions.DIRECTOR, "director", "Дирекция", "Директор"),
@@ -93,9 +98,7 @@ def fill_company(context: DemoContext) -> None:
     """Make departments, people, roles of people and the settings of the company."""
     roles = {row[0]: row[1] for row in context.session.execute(sa.select(Role.name, Role.id))}
     people = (*ACCOUNTS, *OTHERS)
-    context.people.update(
-        zip((one.login for one in people), context.numbers("core_user", len(people)), strict=True)
-    )
+    context.people.update(zip((one.login for one in people), context.numbers("core_user", len(people)), strict=True))
     names = [name for name, _above, _head in DEPARTMENTS]
     context.departments.update(zip(names, context.numbers("core_team", len(names)), strict=True))
     admin = context.people["admin"]

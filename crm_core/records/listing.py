@@ -534,7 +534,7 @@ def _beyond(sort: Any, record_id: Any, cursor: tuple[Any, int], descending: bool
 
 
 def cursor_at(value: Any, number: int) -> str:
-    """Return the cursor of a record by the value it is sorted by: what stands before and after it is asked from there."""
+    """Return the cursor of a record by the value it is sorted by, to ask what stands around it."""
     return _write_cursor(value, number)
 
 

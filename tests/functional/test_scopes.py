@@ -1,4 +1,4 @@
-"""No side door: every address of the application, asked by every role with other people's numbers, keeps quiet of them."""
+"""No side door: every address, asked by every role with other people's numbers, keeps quiet of them."""
 
 from __future__ import annotations
 
@@ -62,9 +62,14 @@ def foreign(db: Any, plugins: Any, factories: Any, app: Any) -> dict[str, list[s
         ),
     )
     interaction = plugins.entity("clients.interaction").model(
-        subject_entity="clients.person", subject_id=person.id, kind="call", text="тайный разговор", summary="тайный разговор",
-        owner_id=owner.id, team_id=owner.team_id,
-    )  # fmt: skip
+        subject_entity="clients.person",
+        subject_id=person.id,
+        kind="call",
+        text="тайный разговор",
+        summary="тайный разговор",
+        owner_id=owner.id,
+        team_id=owner.team_id,
+    )
     db.add(interaction)
     attached = files.attach(gate, app.registry["crm.files"], "clients.person", person.id, "тайна.txt", io.BytesIO(b"x"))
     view = SavedView(entity="clients.person", name=f"{CANARY}: отбор", owner_id=owner.id, query={"q": CANARY})

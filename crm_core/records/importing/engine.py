@@ -327,16 +327,10 @@ class Importer:
             values = planned.links.setdefault(entity, {}) if colon else planned.values
             self._clean_cell(planned, values, plain, name, info, cell)
         for name, info in self.targets.items():
-            if (
-                info.required
-                and ":" not in name
-                and not planned.values.get(name)
-                and not self._filled_otherwise(planned)
-            ):
-                if not planned.problems:
-                    planned.refuse(
-                        name, Problem("required", _("“${field}” is not filled in", mapping={"field": info.title}))
-                    )
+            missing = info.required and ":" not in name and not planned.values.get(name)
+            if missing and not self._filled_otherwise(planned) and not planned.problems:
+                message = _("“${field}” is not filled in", mapping={"field": info.title})
+                planned.refuse(name, Problem("required", message))
         if not any(planned.values.values()) and not planned.problems:
             planned.refuse("", Problem("nothing", _("Nothing in this row can be taken: no mapped column is filled in")))
         return planned
@@ -514,7 +508,7 @@ class Importer:
         return sorted(rules, key=lambda rule: -rule.weight)
 
     def _match(self, rows: list[Planned], seen: dict[tuple[str, Any], Planned] | None = None) -> None:
-        """Find each row's record, in the database or among the rows before it; set the outcome `matched` or `created`."""
+        """Find each row's record, in the database or among the rows before it, and set its outcome."""
         found = self._stored(rows)
         ids = {number for numbers in found.values() for number in numbers}
         editable = self.gate.visible_ids(self.entity, ids, "edit") if ids else set()
@@ -646,7 +640,7 @@ class Importer:
             if entity.prepare is not None:
                 row.update(entity.prepare(row))
             rows.append(row)
-        columns = [name for name in table.c.keys() if name not in ("version", "updated_at", "updated_by")]
+        columns = [name for name in _names(table) if name not in ("version", "updated_at", "updated_by")]
         operations.ensure(session)
         session.execute(
             sa.text(
@@ -693,7 +687,7 @@ class Importer:
 
     def _write(self, table: Any, rows: list[dict[str, Any]]) -> None:
         fixed = {"id", "version", "updated_at", "updated_by", "created_at", "created_by", "deleted_at", "deleted_op"}
-        columns = [name for name in table.c.keys() if name not in fixed]
+        columns = [name for name in _names(table) if name not in fixed]
         operations.ensure(self.gate.session)
         self.gate.session.execute(
             sa.text(
@@ -838,6 +832,10 @@ def _same(
                         candidates.setdefault(fresh, []).append((number, known))
                 return number
     return None
+
+
+def _names(table: Any) -> list[str]:
+    return [column.name for column in table.columns]
 
 
 def _defaults(table: sa.FromClause) -> dict[str, Any]:

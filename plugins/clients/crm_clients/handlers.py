@@ -27,9 +27,7 @@ def _people_changed(event: Event, context: EventContext) -> None:
 
 
 HANDLERS: Mapping[str, Callable[[Event, EventContext], None]] = {
-    **dict.fromkeys(
-        (f"{INTERACTION}.{verb}" for verb in ("changed", "trashed", "restored")), _interactions_changed
-    ),
+    **dict.fromkeys((f"{INTERACTION}.{verb}" for verb in ("changed", "trashed", "restored")), _interactions_changed),
     f"{PERSON}.created": _people_changed,
     f"{PERSON}.changed": _people_changed,
 }

@@ -48,9 +48,7 @@ def _company_actions(person_id: int, one: services.Linked) -> list[Action]:
             )
         )  # fmt: skip
     actions.append(
-        Action(
-            title=_("Take off"), icon="unlink", method="post", href=f"{PERSONS.url}/{person_id}/unlink/{one.id}"
-        )
+        Action(title=_("Take off"), icon="unlink", method="post", href=f"{PERSONS.url}/{person_id}/unlink/{one.id}")
     )
     return actions
 
@@ -61,8 +59,7 @@ def people(request: Request, company: Any) -> Mapping[str, Any]:
     return {
         "empty": _("Nobody yet. Add the people you talk to."),
         "items": [
-            _item(request, PERSONS, one, " · ".join(filter(None, (one.job_title, one.role))), ())
-            for one in found
+            _item(request, PERSONS, one, " · ".join(filter(None, (one.job_title, one.role))), ()) for one in found
         ],
         "count": len(found),
     }

@@ -60,9 +60,7 @@ def refresh_contacts(session: Session, refs: Iterable[RecordRef]) -> None:
     people = sorted({ref.id for ref in refs if ref.entity == PERSON})
     companies = {ref.id for ref in refs if ref.entity == COMPANY}
     if people:
-        companies.update(
-            session.scalars(sa.select(Membership.company_id).where(Membership.person_id.in_(people)))
-        )
+        companies.update(session.scalars(sa.select(Membership.company_id).where(Membership.person_id.in_(people))))
         _refresh(session, Person, people, _spoken_with(PERSON, Person.__table__.c.id))
     if companies:
         own = _spoken_with(COMPANY, Company.__table__.c.id)
@@ -203,15 +201,10 @@ def unlink(gate: Gate, person: Person, company_id: int) -> None:
     _require_edit(gate, person)
     session = gate.session
     operations.describe(session, gate.subject, kind="edit", entity=PERSON, record_id=person.id)
-    session.execute(
-        sa.delete(Membership).where(Membership.person_id == person.id, Membership.company_id == company_id)
-    )
+    session.execute(sa.delete(Membership).where(Membership.person_id == person.id, Membership.company_id == company_id))
     if person.company_id == company_id:
         person.company_id = session.scalar(
-            sa.select(Membership.company_id)
-            .where(Membership.person_id == person.id)
-            .order_by(Membership.id)
-            .limit(1)
+            sa.select(Membership.company_id).where(Membership.person_id == person.id).order_by(Membership.id).limit(1)
         )
         session.flush()
     _tell(gate, facts.UNLINKED, person.id, company_id)
@@ -260,9 +253,7 @@ def companies_of(gate: Gate, person: Person) -> list[Linked]:
 def people_of(gate: Gate, company: Company, limit: int = 50) -> list[Linked]:
     """Return the people of a company whom one may see, by name."""
     rows = gate.session.execute(
-        sa.select(
-            Person.id, Person.full_name, Person.phones, Person.job_title, Person.company_id, Membership.role
-        )
+        sa.select(Person.id, Person.full_name, Person.phones, Person.job_title, Person.company_id, Membership.role)
         .join(Membership, Membership.person_id == Person.id)
         .where(Membership.company_id == company.id, gate.criterion(PERSON))
         .order_by(Person.name_sort, Person.id)

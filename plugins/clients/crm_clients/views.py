@@ -333,4 +333,3 @@ def _or_404(do: Any) -> None:
         do()
     except saving.NotAllowed:
         raise HTTPNotFound from None
-

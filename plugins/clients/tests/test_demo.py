@@ -136,21 +136,23 @@ def test_the_manager_finds_forgotten_clients_a_missed_call_and_a_double(session:
         )
     )
     assert missed == 1
-    twice = session.execute(
-        sa.text(
-            "SELECT value FROM core_address WHERE entity = 'clients.person' AND kind = 'phone' AND value LIKE '+79%' "
-            "GROUP BY value HAVING count(*) > 1"
+    twice = (
+        session.execute(
+            sa.text(
+                "SELECT value FROM core_address WHERE entity = 'clients.person' AND kind = 'phone' AND value LIKE '+79%' "
+                "GROUP BY value HAVING count(*) > 1"
+            )
         )
-    ).scalars().all()
+        .scalars()
+        .all()
+    )
     assert len(twice) == 1
     assert len(doubles.probable(gate, PERSONS, {"phones": twice[0]})) == 2
 
 
 def test_the_administrator_takes_back_a_mass_edit_of_240_rows(session: Any, plugins: Any) -> None:
     gate = _gate(session, plugins, "admin")
-    operation = session.scalars(
-        sa.select(Operation).where(Operation.kind == "bulk", Operation.entity == COMPANY)
-    ).one()
+    operation = session.scalars(sa.select(Operation).where(Operation.kind == "bulk", Operation.entity == COMPANY)).one()
     former = "SELECT count(*) FROM clients_company WHERE status = 'former'"
     before = _count(session, former)
 

@@ -317,9 +317,7 @@ def _write_clients(demo: _Demo) -> None:
         if len(alone) == 1:
             step["record_id"] = alone[0].row["id"]
         context.insert("clients_company", [_fresh(one) for one in companies], at=at, by=by, **step)
-        context.insert(
-            "clients_person", [_fresh(one) for one in people], at=at, by=by, **step, joined=bool(companies)
-        )
+        context.insert("clients_person", [_fresh(one) for one in people], at=at, by=by, **step, joined=bool(companies))
         context.insert("clients_membership", _memberships(demo, people), at=at, by=by, joined=True)
 
 
@@ -423,9 +421,7 @@ def _interaction(demo: _Demo, client: _Client, ago: int, who: int) -> dict[str, 
     at = context.at(ago, random.randint(9, 17), random.randint(0, 59))
     outcome = None
     if kind == "call":
-        outcome = random.choices(
-            ("reached", "agreed", "call_back", "missed", "refused"), (58, 14, 12, 12, 4)
-        )[0]
+        outcome = random.choices(("reached", "agreed", "call_back", "missed", "refused"), (58, 14, 12, 12, 4))[0]
     missed = outcome == schemas.MISSED
     sentence = random.choice(_SENTENCES[kind, direction])
     next_step = random.choice(words.NEXT_STEPS) if random.random() < 0.18 else None
@@ -587,9 +583,7 @@ def _mistaken_edit(demo: _Demo) -> None:
     ][:MISTAKEN]
     rows = [{"id": one.row["id"], "status": schemas.FORMER} for one in chosen]
     at = context.at(_days(context, 14)[0][0], 17, 41)
-    context.update(
-        "clients_company", rows, at=at, by=context.people["head"], kind="bulk", entity=COMPANY, note=""
-    )
+    context.update("clients_company", rows, at=at, by=context.people["head"], kind="bulk", entity=COMPANY, note="")
 
 
 def _shares(demo: _Demo) -> None:
