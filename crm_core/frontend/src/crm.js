@@ -51,17 +51,21 @@ document.addEventListener("htmx:after:process", (event) => wake(event.target));
 on("click", "a[data-into]", (event, link) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  link.closest("[popover]")?.hidePopover();
+  shutMenus();
   into(link.dataset.into, link.href, !("quiet" in link.dataset));
 });
 on("submit", "form[data-into]", (event, form) => {
   event.preventDefault();
-  form.closest("[popover]")?.hidePopover();
+  shutMenus();
   const url = new URL(form.action, location.href);
   const data = new FormData(form, event.submitter);
   url.search = new URLSearchParams([...data].filter(([, value]) => value !== "")).toString();
   into(form.dataset.into, url.href, true);
 });
+// A menu may have been opened from another one.
+function shutMenus() {
+  for (const menu of document.querySelectorAll(".crm-menu:popover-open")) menu.hidePopover();
+}
 export async function into(selector, href, push) {
   const target = document.querySelector(selector);
   if (!target) return location.assign(href);

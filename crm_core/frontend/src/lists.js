@@ -124,8 +124,15 @@ on("click", "[data-move]", (_event, button) => {
   button.focus();
 });
 
-behave("[data-count]", (place) => {
+function askCount(place) {
   if (!place.dataset.count) return;
   ask(place.dataset.count).then((answer) => place.replaceChildren(answer.html().body.textContent.trim()), () => place.replaceChildren());
-});
+}
+behave("[data-count]", askCount);
+// A list that was taken in anew keeps its elements: what is counted in them is counted again.
+for (const type of ["htmx:after:swap", "crm:reloaded"])
+  document.addEventListener(type, () => {
+    for (const place of document.querySelectorAll("[data-count]")) if (!place.textContent.trim()) askCount(place);
+    for (const list of document.querySelectorAll(".crm-list")) count(list);
+  });
 export { complain, element };

@@ -305,6 +305,7 @@ export async function reloadMain() {
     main.replaceChildren(...fresh.childNodes);
   }
   wake(main);
+  document.dispatchEvent(new CustomEvent("crm:reloaded"));
   setTimeout(() => fillFrames(main), 60);
   const toasts = page.querySelectorAll("#new-toasts > *");
   if (toasts.length) {

@@ -213,12 +213,12 @@ def do(context: EntityContext, request: Request) -> Any:
     where = _back(context, chosen, action)
     if not ids:
         request.toast(_("None of these records is within your reach."), tone="warning")
-        return HTTPSeeOther(where)
+        return _close(request, where)
     if chosen.query is not None and len(ids) > AT_ONCE:
         query = {**chosen.query.to_json(), **({"trash": True} if action == "restore" else {})}
         work.start_bulk(request.db, request.subject.user_id, entity.name, query, action, values)
         request.toast(_("It goes on in the background; how far it is stands above."), tone="info")
-        return HTTPSeeOther(where)
+        return _close(request, where)
     try:
         outcome = work.ACTIONS[action](request.gate, entity, ids, values)
     except InvalidValues as invalid:
@@ -229,7 +229,7 @@ def do(context: EntityContext, request: Request) -> Any:
     if refused:
         text = f"{text} {request.translate(_('Left alone: ${n}', mapping={'n': refused}))}"
     request.toast(text, undo_href=undo_href(request))
-    return HTTPSeeOther(where)
+    return _close(request, where)
 
 
 def _back(context: EntityContext, chosen: Chosen, action: str) -> str:

@@ -313,7 +313,6 @@ _ACTIONS = {
 
 _KINDS = {
     "import": _("by an import"),
-    "undo": _("by putting it back as it was"),
     "bulk": _("together with others"),
     "merge": _("by a merge"),
 }
@@ -344,7 +343,9 @@ def change_item(
             else:
                 words = say(_("changed: ${thing}", mapping=thing))
             icon = "link" if one.action != "delete" else "unlink"
-    if one.operation.kind in _KINDS:
+    if one.operation.kind == "undo":
+        words, icon = say(_("put it back as it was")), "arrow-back-up"
+    elif one.operation.kind in _KINDS:
         words = f"{words} {say(_KINDS[one.operation.kind])}"
     who = reader.person(one.operation.user_id) if one.operation.user_id else PersonView.of(say(_("The system")))
     return TimelineItem(

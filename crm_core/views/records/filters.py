@@ -269,14 +269,18 @@ def _fields(reader: Reader, info: FieldInfo, present: Condition | None) -> list[
                 placeholder=say(_("between dates")),
                 choices=[Choice(value=one, title=say(title)) for one, title in PERIODS.items()],
             ),
-            FieldView(name=f"{name}-from", id=f"filter-{name}-from", title=say(_("From")), kind="date", value=low),
-            FieldView(name=f"{name}-to", id=f"filter-{name}-to", title=say(_("To")), kind="date", value=high),
+            FieldView(name=f"{name}-from", id=f"filter-{name}-from", title=say(_("Since")), kind="date", value=low),
+            FieldView(name=f"{name}-to", id=f"filter-{name}-to", title=say(_("Till")), kind="date", value=high),
         ]
     if info.kind in _BETWEEN:
         low, high = (*values, *values, "")[:2] if present and present.op == "is" else (*values, "", "")[:2]
         return [
-            FieldView(name=f"{name}-from", id=f"filter-{name}-from", title=say(_("From")), kind="number", value=low),
-            FieldView(name=f"{name}-to", id=f"filter-{name}-to", title=say(_("To")), kind="number", value=high),
+            FieldView(
+                name=f"{name}-from", id=f"filter-{name}-from", title=say(_("Not less than")), kind="number", value=low
+            ),
+            FieldView(
+                name=f"{name}-to", id=f"filter-{name}-to", title=say(_("Not more than")), kind="number", value=high
+            ),
         ]
     made: dict[str, Any] = {"name": name, "id": f"filter-{name}", "title": say(info.title)}
     if info.kind == "bool":

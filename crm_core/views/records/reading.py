@@ -176,7 +176,7 @@ class Reader:
         if info.kind in MULTI:
             return ", ".join(self._entry_text(info.kind, one) for one in value)
         if info.kind == "tags":
-            return ", ".join(self.names.tags.get(one, ("", ""))[0] or f"№ {one}" for one in value)
+            return ", ".join(self.names.tags.get(one, ("", ""))[0] or self.say(_("a deleted tag")) for one in value)
         if info.kind == "user":
             return self.person(value).name
         if info.kind == "team":
@@ -375,13 +375,9 @@ class Reader:
             choices = [Choice(value=value, title=self.say(title)) for value, title in info.choices]
             return FieldView(value=raw, choices=choices, **made)
         if info.kind == "tags":
-            return FieldView(
-                value=raw,
-                choices=[self._tag_choice(one) for one in raw or ()],
-                options_href="/options/tags",
-                create_title=self.say(_("Add the tag")) if may_make_tags(self.request) else "",
-                **made,
-            )
+            made.setdefault("create_title", self.say(_("Add the tag")) if may_make_tags(self.request) else "")
+            choices = [self._tag_choice(one) for one in raw or ()]
+            return FieldView(value=raw, choices=choices, options_href="/options/tags", **made)
         if info.kind == "user":
             person = self.names.people.get(int(raw)) if str(raw).isdecimal() else None
             choices = [Choice(value=str(raw), title=person.name)] if person else []
