@@ -177,3 +177,22 @@ def test_news_reaches_a_page_that_stays_open(visit: Any, site: Any) -> None:
     visitor.until("!document.querySelector('[data-unread]').hidden", seconds=20)
 
     assert not visitor.complaints
+
+
+def test_a_card_shows_what_a_colleague_changes(visit: Any, site: Any) -> None:
+    from crm_core.models import User
+    from crm_core.records import saving
+    from crm_core.records.gate import Gate
+    from crm_core.security.subject import load_subject
+
+    number = site.id_of("clients_person")
+    visitor = visit("admin")
+    visitor.go(f"/clients/people/{number}")
+    with site.database.session() as session:
+        other = session.query(User.id).filter(User.email == "director@demo.example").scalar()
+        gate = Gate(session, load_subject(session, other), site.database.plugins)
+        saving.update(gate, gate.entity("clients.person"), number, {"job_title": "Начальник всего"})
+
+    visitor.until("document.querySelector('main').innerText.includes('Начальник всего')", seconds=20)
+
+    assert not visitor.complaints

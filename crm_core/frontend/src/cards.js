@@ -1,5 +1,5 @@
 // Cards: fields edited in place, tabs on a phone, the composer.
-import { ask, behave, complain, element, on, refresh, toast, word } from "./ui.js";
+import { ask, behave, complain, element, live, on, refresh, reloadMain, toast, word } from "./ui.js";
 
 // --- edited in place: Enter saves, Esc leaves, Tab goes on -----------------------------------------------------------
 
@@ -195,6 +195,13 @@ export function reloadTimeline() {
   if (line) window.htmx.ajax("GET", line.dataset.timeline, { target: "#timeline", swap: "innerHTML" });
 }
 document.addEventListener("crm:timeline", reloadTimeline);
+// What colleagues change meanwhile comes by itself, unless something is being typed here.
+live("*", (change) => {
+  const shown = document.querySelector("main [data-live]")?.dataset.live;
+  if (shown !== `${change.kind}:${change.id}`) return;
+  if (document.querySelector("main form[data-inplace], .crm-composer-body form, dialog[open], [popover]:popover-open:not(#toasts)")) reloadTimeline();
+  else reloadMain().catch(complain);
+});
 on("click", "[data-expand]", (_event, button) => {
   const body = document.getElementById(button.getAttribute("aria-controls"));
   body.hidden = !body.hidden;

@@ -173,11 +173,7 @@ def health(request: Request) -> Mapping[str, Any]:
     return {
         "facts": [
             KeyValue(title=_("Workers"), value=number(workers), badge=ok if workers else stopped),
-            KeyValue(
-                title=_("Schedule"),
-                value=_("runs") if any(one.kind == "scheduler" for one in living) else _("does not run"),
-                badge=ok if any(one.kind == "scheduler" for one in living) else attention,
-            ),
+            KeyValue(title=_("Schedule"), badge=ok if any(one.kind == "scheduler" for one in living) else stopped),
             KeyValue(
                 title=_("Waiting jobs"), value=number(counts.get("waiting", 0)), badge=attention if slow else None
             ),
