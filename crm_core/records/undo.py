@@ -6,7 +6,7 @@ conflict and is left alone. Changes are taken in reverse, in batches that commit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from crm_core.records import index, operations
 from crm_core.records.gate import Gate
 from crm_core.records.saving import BATCH, NotAllowed
 from crm_core.security.administrators import DECIDING, administrator_left
+from crm_core.specs import Entity
 
 #: As many changes as a request takes back by itself; more become a job with progress.
 AT_ONCE = 500
@@ -236,7 +237,18 @@ def _reachable(gate: Gate, group: Sequence[Change]) -> list[Change]:
             )
         )
         visible |= own | (ids - present)
+    if group[0].action == "update":
+        # Whoever gave a record away may take it back, though he does not see it any more.
+        visible |= {change.record_id for change in group if _was_within_reach(gate, entity, change.before or {})}
     return [change for change in group if change.record_id in visible]
+
+
+def _was_within_reach(gate: Gate, entity: Entity, before: Mapping[str, Any]) -> bool:
+    """Tell whether a record was one's own, or of one's department, before the change that gave it to somebody else."""
+    subject, scopes = gate.subject, gate.subject.scopes(f"{entity.permission_prefix}:edit")
+    if before.get("owner_id") is not None and before["owner_id"] == subject.user_id:
+        return bool(scopes & {"own", "shared", "team", "all"})
+    return "team" in scopes and before.get("team_id") in subject.team_ids
 
 
 def _apply(session: Session, table: _Table, action: str, changes: Sequence[Change], report: Report) -> set[int]:

@@ -342,8 +342,11 @@ def _version(request: Request) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def _save(request: Request, context: RecordContext, values: Mapping[str, Any], version: int | None) -> bool:
-    """Save checked values; fields that the person left as he found them never overwrite what others wrote meanwhile."""
+def _save(request: Request, context: RecordContext, values: dict[str, Any], version: int | None) -> bool:
+    """Save checked values; fields that the person left as he found them never overwrite what others wrote meanwhile.
+
+    Such fields are taken out of `values`; raise `Conflict` about the rest.
+    """
     before = context.item.version
     try:
         saving.change(request.gate, context.entity, context.item, values, version=version)
@@ -352,25 +355,28 @@ def _save(request: Request, context: RecordContext, values: Mapping[str, Any], v
             # Somebody saved between our read and this write: the whole request is done again on what there is now.
             raise Overtaken from conflict
         untouched = _untouched(request, context, conflict, version or 0)
-        if untouched != conflict.theirs.keys():
-            raise
-        rest = {name: value for name, value in values.items() if name not in untouched and name != "extra"}
-        extra = {name: value for name, value in (values.get("extra") or {}).items() if name not in untouched}
-        saving.change(request.gate, context.entity, context.item, {**rest, **({"extra": extra} if extra else {})})
+        for name in untouched:
+            values.pop(name, None)
+            (values.get("extra") or {}).pop(name, None)
+        theirs = {name: value for name, value in conflict.theirs.items() if name not in untouched}
+        if theirs:
+            mine = {name: conflict.mine[name] for name in theirs}
+            raise saving.Conflict(conflict.record, theirs, mine, conflict.by) from None
+        saving.change(request.gate, context.entity, context.item, values)
     return bool(context.item.version != before or operations.current(request.db))
 
 
 def _untouched(request: Request, context: RecordContext, conflict: saving.Conflict, version: int) -> set[str]:
     """Return the fields in conflict whose value is the one the form was shown with."""
-    rows = request.db.scalars(
-        sa.select(Change.before)
+    rows = request.db.execute(
+        sa.select(Change.before, Change.after)
         .where(Change.entity == context.entity.name, Change.record_id == context.item.id, Change.id > version)
         .order_by(Change.id)
     )
     first: dict[str, Any] = {}
-    for before in rows:
-        for name, value in (before or {}).items():
-            first.setdefault(name, value)
+    for before, after in rows:
+        for name in after or {}:
+            first.setdefault(name, (before or {}).get(name))
     found = set()
     for name, mine in conflict.mine.items():
         if name in first and _same(first[name], mine):

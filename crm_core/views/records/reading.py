@@ -370,7 +370,8 @@ class Reader:
             **more,
         }
         if info.kind in MULTI:
-            return FieldView(entries=self._typed_entries(info.kind, raw), entry_types=self._types(info.kind), **made)
+            entries = self._typed_entries(info.kind, raw)
+            return FieldView(entries=entries, entry_types=self._types(info.kind, entries), **made)
         if info.kind in ("choice", "choices"):
             choices = [Choice(value=value, title=self.say(title)) for value, title in info.choices]
             return FieldView(value=raw, choices=choices, **made)
@@ -410,8 +411,14 @@ class Reader:
             return Choice(value=one, title=name or one, color=color_of(colour, number))
         return Choice(value=one, title=one)
 
-    def _types(self, kind: str) -> list[Choice]:
-        return [Choice(value=value, title=self.say(title)) for value, title in ENTRY_TYPES.get(kind, ())]
+    def _types(self, kind: str, entries: Sequence[Entry]) -> list[Choice]:
+        # What an import or a program of somebody else wrote stays as it is unless it is changed on purpose.
+        known = dict(ENTRY_TYPES.get(kind, ()))
+        others = dict.fromkeys(one.type for one in entries if one.type not in known)
+        return [
+            *(Choice(value=value, title=self.say(title)) for value, title in known.items()),
+            *(Choice(value=value, title=value or "—") for value in others),
+        ]
 
     def _typed_entries(self, kind: str, raw: Any) -> list[Entry]:
         return [
