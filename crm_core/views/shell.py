@@ -190,9 +190,9 @@ def _bottom(request: Request, found: Sequence[NavGroup]) -> list[NavItem]:
 def visible_labels(gate: Gate, refs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """Return the names of those records of any entities that the subject may see, in one statement."""
     wanted: dict[str, set[int]] = {}
-    for entity, number in refs:
-        if entity in gate.plugins.entities:
-            wanted.setdefault(entity, set()).add(number)
+    for name, number in refs:
+        if name in gate.plugins.entities:
+            wanted.setdefault(name, set()).add(number)
     parts = []
     for name, numbers in wanted.items():
         entity = gate.entity(name)

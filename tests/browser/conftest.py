@@ -32,7 +32,9 @@ WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 #: What the page itself says of a content policy that it broke.
 _WATCH = """
 window.__refused = [];
-document.addEventListener("securitypolicyviolation", (e) => window.__refused.push(`${e.violatedDirective} ${e.blockedURI}`));
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.__refused.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
 """
 
 
@@ -81,7 +83,9 @@ class Site:
         """Return the number of a record that everybody's pages may show."""
         with self.database.session() as session:
             # The one with most on its card, so that the card has something to show.
-            statement = sa.text(f"SELECT id FROM {table} WHERE deleted_at IS NULL ORDER BY last_contact_at DESC NULLS LAST, id LIMIT 1")
+            statement = sa.text(
+                f"SELECT id FROM {table} WHERE deleted_at IS NULL ORDER BY last_contact_at DESC NULLS LAST, id LIMIT 1"
+            )
             return int(session.execute(statement).scalar_one())
 
 
@@ -179,12 +183,18 @@ class Visitor:
         )
         for violation in report["violations"]:
             for node in violation["nodes"][:4]:
-                found.append(f"axe {violation['id']}: {node['target']} {node['html'][:160]} ({node['failureSummary'][:200]})")
+                found.append(
+                    f"axe {violation['id']}: {node['target']} {node['html'][:160]} ({node['failureSummary'][:200]})"
+                )
         return found
 
 
-_WIDEST = """[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1
- && !e.closest(".crm-table-scroll, .crm-scroll, .crm-tools, .crm-tabs, dialog")).slice(0, 3).map((e) => e.outerHTML.slice(0, 120)).join(" | ")"""
+_WIDEST = """
+[...document.querySelectorAll("body *")]
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+  .filter((each) => !each.closest(".crm-table-scroll, .crm-scroll, .crm-tools, dialog"))
+  .slice(0, 3).map((each) => each.outerHTML.slice(0, 120)).join(" | ")
+"""
 
 
 @pytest.fixture
@@ -192,9 +202,7 @@ def visit(browser: Any, site: Site, axe_source: str) -> Iterator[Callable[..., V
     """Sit somebody down at a screen: `visit("manager", locale="en", screen=PHONE, mode="dark")`."""
     opened = []
 
-    def visit(
-        who: str | None, *, locale: str = "ru", screen: dict[str, int] = WIDE, mode: str = "light"
-    ) -> Visitor:
+    def visit(who: str | None, *, locale: str = "ru", screen: dict[str, int] = WIDE, mode: str = "light") -> Visitor:
         context = browser.new_context(
             viewport=screen, color_scheme=mode, locale={"ru": "ru-RU", "en": "en-GB"}[locale],
             has_touch=screen is PHONE, reduced_motion="reduce",

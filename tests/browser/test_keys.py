@@ -191,7 +191,8 @@ def test_a_card_shows_what_a_colleague_changes(visit: Any, site: Any) -> None:
     with site.database.session() as session:
         other = session.query(User.id).filter(User.email == "director@demo.example").scalar()
         gate = Gate(session, load_subject(session, other), site.database.plugins)
-        saving.update(gate, gate.entity("clients.person"), number, {"job_title": "Начальник всего"})
+        entity = gate.entity("clients.person")
+        saving.change(gate, entity, gate.get(entity, number), {"job_title": "Начальник всего"})
 
     visitor.until("document.querySelector('main').innerText.includes('Начальник всего')", seconds=20)
 

@@ -79,7 +79,8 @@ def arranged(request: Request) -> list[Choice]:
     shown: list[str] = list(kept.get("shown", ())) if isinstance(kept, dict) else []
     hidden = set(kept.get("hidden", ())) if isinstance(kept, dict) else set()
     place = {name: index for index, name in enumerate(shown)}
-    known, fresh = [], []
+    known: list[Choice] = []
+    fresh: list[Choice] = []
     for widget in allowed(request):
         usual = not widget.roles or bool(set(widget.roles) & request.subject.roles)
         choice = Choice(widget, widget.id in place or (usual and widget.id not in hidden))

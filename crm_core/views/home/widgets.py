@@ -229,8 +229,14 @@ WIDGETS: tuple[Widget, ...] = (
         template="crm_core:templates/home/figures.pt",
         order=8,
         wide=True,
-        roles=(permissions.ADMINISTRATOR, permissions.DIRECTOR, permissions.HEAD, permissions.MANAGER,
-               permissions.MARKETER, permissions.SPECIALIST),
+        roles=(
+            permissions.ADMINISTRATOR,
+            permissions.DIRECTOR,
+            permissions.HEAD,
+            permissions.MANAGER,
+            permissions.MARKETER,
+            permissions.SPECIALIST,
+        ),
     ),
     Widget(id="core.news", title=_("Notifications"), load=news, template="crm_core:templates/home/news.pt", order=20),
     Widget(
