@@ -14,6 +14,9 @@ import crm_core
 from crm_core.cli.installation import Installation, plugins_of
 from crm_core.settings import ConfigurationError, Settings, create, load
 
+#: Findings of the change log that a person reads; programs get all.
+SHOWN = 50
+
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -391,10 +394,12 @@ def audit_verify(context: click.Context, as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(summary, indent=2))
     else:
         click.echo(f"{verdict.seals} seals over {verdict.rows} changes; {verdict.unsealed} not sealed yet.")
-        for finding in verdict.findings:
+        for finding in verdict.findings[:SHOWN]:
             where = f"block {finding.block}" if finding.block else "not sealed"
             which = f", change {finding.change}" if finding.change else ""
             click.echo(f"{finding.problem}: {where}{which}")
+        if len(verdict.findings) > SHOWN:
+            click.echo(f"... and {len(verdict.findings) - SHOWN} more; --json lists all")
         click.echo("Nothing was tampered with." if not verdict.findings else "The log was tampered with.")
     sys.exit(1 if verdict.findings else 0)
 

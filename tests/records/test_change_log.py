@@ -98,3 +98,17 @@ def test_verify_finds_an_altered_removed_and_inserted_row(committed_db: Any, tam
         verdict = sealing.verify(db)
 
     assert problem in {finding.problem for finding in verdict.findings}
+
+
+def test_a_sound_log_may_hold_instants_long_past(committed_db: Any) -> None:
+    """A demo company's year, or data brought over from elsewhere, is written today."""
+    from crm_core import clock
+
+    with clock.frozen() as hands, committed_db.session() as db:
+        hands.tick(days=-400)
+        Factories(db).user("manager")
+    with committed_db.session() as db:
+        assert sealing.seal(db)
+
+    with committed_db.session() as db:
+        assert sealing.verify(db).sound
