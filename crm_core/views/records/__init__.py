@@ -79,11 +79,16 @@ def has_pages(entity: Entity) -> bool:
     return not entity.name.startswith("core.")
 
 
+def hangs_on_records(entity: Entity) -> bool:
+    """Tell whether records of the entity hang on others by a soft link: they are made from the cards of those."""
+    return bool(entity.parent) and "=" not in entity.parent
+
+
 def add_entity(config: Configurator, entity: Entity, plugins: Plugins) -> None:
     """Add the routes and views of an entity: those whose permission somebody declares."""
     for page in (*_MANY, *_ONE):
         permission = f"{entity.permission_prefix}:{page.verb}"
-        if permission not in plugins.permissions:
+        if permission not in plugins.permissions or (page.name == "new" and hangs_on_records(entity)):
             continue
         route = f"records.{entity.name}.{page.name}"
         if page.record:

@@ -25,7 +25,7 @@ from crm_core.records.listing import Listing, ListQuery, QueryError, cursor_at
 from crm_core.specs import Entity, Panel
 from crm_core.views.filling import post_button
 from crm_core.views.records.context import RecordContext
-from crm_core.views.records.editing import editable, fields_of, undo_href
+from crm_core.views.records.editing import back_of, editable, fields_of, undo_href
 from crm_core.views.records.filters import by_section
 from crm_core.views.records.reading import Reader
 from crm_core.views.shapes import (
@@ -436,7 +436,7 @@ def delete(context: RecordContext, request: Request) -> Any:
         return HTTPSeeOther(context.entity.url)
     saving.trash(request.gate, context.entity, [context.item.id])
     request.toast(_("In the trash: ${name}", mapping={"name": context.label}), undo_href=undo_href(request))
-    return HTTPSeeOther(context.entity.url)
+    return HTTPSeeOther(back_of(request) or context.entity.url)
 
 
 def restore(context: RecordContext, request: Request) -> Any:

@@ -22,7 +22,7 @@ from crm_core.models.log import Change, Operation
 from crm_core.records import doubles, operations, saving
 from crm_core.records.fields import all_fields
 from crm_core.specs import Entity
-from crm_core.views.filling import say
+from crm_core.views.filling import safe_next, say
 from crm_core.views.records.context import EntityContext, RecordContext
 from crm_core.views.records.filters import by_section
 from crm_core.views.records.reading import TAG_MARK, Names, Reader, may_make_tags
@@ -231,7 +231,13 @@ def update(context: RecordContext, request: Request) -> Any:
         return _conflict_response(request, context, conflict, values)
     if changed:
         request.toast(_("Saved: ${name}", mapping={"name": context.label}), undo_href=undo_href(request))
-    return HTTPSeeOther(context.href)
+    return HTTPSeeOther(back_of(request) or context.href)
+
+
+def back_of(request: Request) -> str:
+    """Return the page from which a record that hangs on another was opened; empty where that is not told."""
+    back = request.params.get("back", "")
+    return safe_next(back) if back else ""
 
 
 def _describe(request: Request, context: RecordContext) -> None:
@@ -265,9 +271,12 @@ def _edit_page(
             )
             for section, members in by_section(fields.values())
         ],
-        cancel_href=context.href,
+        cancel_href=back_of(request) or context.href,
         errors=_errors(request, fields, errors),
-        hidden=[("version", str(version or context.item.version))],
+        hidden=[
+            ("version", str(version or context.item.version)),
+            *([("back", back)] if (back := back_of(request)) else []),
+        ],
         draft=f"edit:{context.entity.name}:{context.item.id}",
         wide=True,
     )
