@@ -139,7 +139,8 @@ def test_the_manager_finds_forgotten_clients_a_missed_call_and_a_double(session:
     twice = (
         session.execute(
             sa.text(
-                "SELECT value FROM core_address WHERE entity = 'clients.person' AND kind = 'phone' AND value LIKE '+79%' "
+                "SELECT value FROM core_address "
+                "WHERE entity = 'clients.person' AND kind = 'phone' AND value LIKE '+79%' "
                 "GROUP BY value HAVING count(*) > 1"
             )
         )
