@@ -21,16 +21,36 @@ from crm_core.security.subject import Subject
 
 _PLAN = "crm.operation.plan"
 _CURRENT = "crm.operation.current"
+#: Tables that nothing logs: what is written there alone is no operation, and the log of operations stays readable.
 _NO_OPERATION = frozenset(
     {
+        "core_address",
+        "core_blob",
+        "core_default_grant",
+        "core_delivery",
+        "core_favourite",
+        "core_import",
+        "core_import_preset",
+        "core_import_reject",
+        "core_import_warning",
+        "core_job",
+        "core_letter",
+        "core_merged",
+        "core_notification",
         "core_operation",
+        "core_plugin",
+        "core_preference",
+        "core_principal",
+        "core_reference",
+        "core_rights_epoch",
+        "core_schedule",
+        "core_seal",
+        "core_search",
         "core_session",
         "core_sign_in",
-        "core_job",
-        "core_delivery",
+        "core_snapshot",
+        "core_snapshot_row",
         "core_token",
-        "core_preference",
-        "core_favourite",
     }
 )
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core import clock, notify
-from crm_core.models import Favourite, JobRow, Preference
+from crm_core.models import Favourite, JobRow, Operation, Preference
 from crm_core.models.records import SavedView
 from crm_core.records import saving
 from crm_core.records.gate import Gate
@@ -306,6 +306,17 @@ def test_notifications_are_read_put_away_and_followed(testapp: Any, db: Any, log
     assert answer.location == "http://localhost/profile"
     assert "Two happened" not in later.html.select_one("main").text
     assert notify.unread_count(db, me.id) == 0
+
+
+def test_reading_news_is_no_operation(testapp: Any, db: Any, login_as: Any, factories: Any) -> None:
+    me = login_as("manager")
+    factories.notification(me)
+    token = testapp.get("/", headers=HTML).html.select_one('meta[name="csrf-token"]')["content"]
+    before = db.scalar(sa.select(sa.func.count()).select_from(Operation))
+
+    testapp.post("/notifications/read", {"csrf_token": token})
+
+    assert db.scalar(sa.select(sa.func.count()).select_from(Operation)) == before
 
 
 def test_the_side_sheet_gets_the_list_anew_with_the_count(testapp: Any, login_as: Any, factories: Any) -> None:
