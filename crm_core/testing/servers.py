@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,8 +122,16 @@ class Servers:
 
     def drop(self, name: str) -> None:
         """Remove a database and whoever is connected to it."""
-        with self._admin() as connection:
-            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        for patience in range(1, 11):
+            try:
+                with self._admin() as connection:
+                    connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                break
+            except sa.exc.ProgrammingError:
+                # Autovacuum is at work in it, whom only a superuser may send away.
+                if patience == 10:
+                    raise
+                time.sleep(0.2 * patience)
         if name in self.databases:
             self.databases.remove(name)
 
