@@ -88,7 +88,7 @@ FIRST_STEPS: tuple[Step, ...] = (
         "import",
         _("Bring in your clients"),
         _("A table from Excel or another CRM, checked before it goes in."),
-        "/import",
+        "/imports/new",
         "file-import",
         "",
     ),

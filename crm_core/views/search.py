@@ -17,13 +17,12 @@ from pyramid.request import Request
 from pyramid.view import view_config
 
 from crm_core.i18n import LOCALES, TranslationString, _, localizer_for, translate
-from crm_core.plugins import Plugins
 from crm_core.records import cleaning, searching
 from crm_core.security import permissions
 from crm_core.specs import Entity
 from crm_core.views.admin.index import page_href, pages_for
 from crm_core.views.shapes import EmptyState, PaletteGroup, PaletteItem
-from crm_core.views.shell import create_actions, leads_somewhere, places
+from crm_core.views.shell import create_actions, import_action, leads_somewhere, places
 
 IN_PALETTE, ON_PAGE = 5, 25
 MOST_PLACES, MOST_COMMANDS = 7, 5
@@ -154,16 +153,9 @@ def commands(request: Request) -> list[Place]:
         item = PaletteItem(title=title, href=action.href, icon="plus", open=action.open)
         words = f"{action.title} создать добавить новый новая create add new"
         found.append(Place(item, cleaning.sort_key(words)))
-    plugins: Plugins = request.registry["crm.plugins"]
-    may_import = any(
-        entity.importable and request.subject.may(f"{entity.permission_prefix}:import")
-        for entity in plugins.entities.values()
-    )
-    for href in ("/imports/new", "/import", "/imports"):
-        if may_import and leads_somewhere(request, href):
-            item = PaletteItem(title=request.translate(_("Import from a table")), href=href, icon="file-import")
-            found.append(Place(item, cleaning.sort_key("импорт загрузить таблица excel csv import")))
-            break
+    if (bring := import_action(request)) is not None:
+        item = PaletteItem(title=bring.title, href=bring.href, icon=bring.icon)
+        found.append(Place(item, cleaning.sort_key("импорт загрузить таблица excel csv import")))
     if request.subject.may(permissions.PREFERENCES_EDIT):
         for value, title, icon, words in (
             ("light", _("Light colours"), "sun", "светлая тема светлое оформление light theme"),

@@ -57,6 +57,7 @@ DEFAULT_GROUP = "sales"
 MOST_VIEWS = 12
 MOST_FAVOURITES = 20
 BOTTOM = 4
+IMPORT = "/imports/new"
 
 _STATE = sa.text(
     """
@@ -174,6 +175,15 @@ def create_actions(request: Request) -> list[Action]:
         title = request.translate(_("Invitation for a colleague"))
         found.append(Action(title=title, href="/settings/users/invite", icon="user-plus"))
     return found
+
+
+def import_action(request: Request) -> Action | None:
+    """Return the way to bring records in from a file; None for who may import nothing."""
+    entities = request.registry["crm.plugins"].entities.values()
+    may = any(one.importable and request.subject.may(f"{one.permission_prefix}:import") for one in entities)
+    if not may or not leads_somewhere(request, IMPORT):
+        return None
+    return Action(title=request.translate(_("Import from a table")), href=IMPORT, icon="file-import")
 
 
 def _bottom(request: Request, found: Sequence[NavGroup]) -> list[NavItem]:
@@ -295,7 +305,7 @@ def shell_of(request: Request) -> Shell | None:
         groups=menu,
         favourites=favourites,
         saved_views=_views(request, state.views),
-        create=create_actions(request),
+        create=[*create_actions(request), *filter(None, [import_action(request)])],
         bottom=_bottom(request, menu),
         company=request.company.name,
         live_href="/live",

@@ -29,7 +29,7 @@ RECORDS = [
     "/clients/companies/{clients_company}",
 ]
 WRITERS = ["/clients/people/new", "/clients/companies/new", "/clients/people/{clients_person}/edit"]
-IMPORTERS = ["/imports", "/imports/new", "/import"]
+IMPORTERS = ["/imports", "/imports/new"]
 SETTERS = [
     "/first-steps",
     "/jobs?of=all",

@@ -25,7 +25,7 @@ from crm_core.specs import Widget
 from crm_core.views.errors import new_number, will_be_retried
 from crm_core.views.filling import go
 from crm_core.views.shapes import Action, LinkCard, LinkGroup, PanelFrame
-from crm_core.views.shell import create_actions, leads_somewhere
+from crm_core.views.shell import create_actions, import_action
 
 log = structlog.get_logger(__name__)
 
@@ -112,22 +112,16 @@ def has_records(gate: Gate) -> bool:
 def first_doors(request: Request) -> list[LinkCard]:
     """Return what to begin with while there is nothing to look at, as far as the person may do it."""
     subject = request.subject
-    plugins: Plugins = request.registry["crm.plugins"]
     found: list[LinkCard] = []
-    may_import = any(
-        entity.importable and subject.may(f"{entity.permission_prefix}:import") for entity in plugins.entities.values()
-    )
-    for href in ("/imports/new", "/import", "/imports"):
-        if may_import and leads_somewhere(request, href):
-            found.append(
-                LinkCard(
-                    title=_("Bring in your clients"),
-                    text=_("A table from Excel or another CRM, checked before it goes in."),
-                    href=href,
-                    icon="file-import",
-                )
+    if (bring := import_action(request)) is not None:
+        found.append(
+            LinkCard(
+                title=_("Bring in your clients"),
+                text=_("A table from Excel or another CRM, checked before it goes in."),
+                href=bring.href,
+                icon=bring.icon,
             )
-            break
+        )
     for action in create_actions(request)[:2]:
         if action.open == "dialog":
             text = _("By hand; only a name is needed to begin with.")
