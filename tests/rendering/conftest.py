@@ -18,6 +18,23 @@ OLGA = s.PersonView.of("Ольга Соколова", 4, hint="Руководи�
 PETR = s.PersonView.of("Пётр Иванов", 7)
 
 
+#: What views give to more than one of the pages.
+COMMON: dict[str, Any] = {
+    "title": "Соколова Ольга",
+    "heading": "История",
+    "back": "/card",
+    "filters_href": "/list/filters",
+    "more": (),
+    "more_open": False,
+    "own": (),
+    "explain": True,
+    "who": (),
+    "grants": (),
+    "share": None,
+    "list_title": (),
+}
+
+
 def shell(request: Request) -> s.Shell | None:
     """Return the shell of a manager, or none on the pages before sign-in."""
     if request.path.startswith("/plain"):
@@ -637,7 +654,7 @@ def make_app(theme: str = "default", locale: str = "ru", mode: str = "auto") -> 
         "/why": (
             "crm_core:templates/records/why.pt",
             {
-                "why_lines": [
+                "own": [
                     s.WhyLine(text="видит: ответственная", person=OLGA),
                     s.WhyLine(text="видит: его отдел", person=PETR, icon="users"),
                 ],
@@ -699,7 +716,8 @@ def make_app(theme: str = "default", locale: str = "ru", mode: str = "auto") -> 
     }
     for number, (path, (renderer, value)) in enumerate(pages.items()):
         config.add_route(f"page{number}", path)
-        config.add_view(lambda request, value=value: value, route_name=f"page{number}", renderer=renderer)
+        given = value if renderer == "json" else {**COMMON, **value}
+        config.add_view(lambda request, given=given: given, route_name=f"page{number}", renderer=renderer)
     app = config.make_wsgi_app()
     app.pages = [path for path in pages if path != "/options"]
     return app

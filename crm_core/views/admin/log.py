@@ -36,6 +36,7 @@ PAGE = 50
 #: What operations are called; a kind of a plugin that stands not here is shown as it is.
 KINDS: dict[str, str] = {
     "create": _("Created"),
+    "purge": _("Plugin purged"),
     "edit": _("Changed"),
     "delete": _("Moved to the trash"),
     "restore": _("Taken from the trash"),
