@@ -412,6 +412,45 @@ class ListPage:
     note: str = ""
     """A line beneath: "3 more, not open to you"."""
 
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that are shown."""
+        return [column for column in self.columns if column.shown]
+
+    @property
+    def laid(self) -> list[tuple[Row, list[tuple[Cell, str, str]]]]:
+        """The rows with, for each cell, its classes and how it is drawn: a list is most of what is drawn at all."""
+        columns = self.shown
+        return [
+            (row, [(cell, _cell_css(cell, columns[n], n == 0), _drawn_as(cell, n)) for n, cell in enumerate(row.cells)])
+            for row in self.rows
+        ]
+
+
+def _cell_css(cell: Cell, column: Column, first: bool) -> str:
+    found = ["is-title"] if first else []
+    if cell.kind in ("number", "money", "percent"):
+        found.append("is-num")
+    if column.phone:
+        found.append("is-phone")
+    if cell.tone:
+        found.append(f"is-{cell.tone}")
+    if not (cell.text or cell.person or cell.badges or cell.kind in ("bool", "denied", "progress")):
+        found.append("is-empty")
+    return " ".join(found)
+
+
+def _drawn_as(cell: Cell, place: int) -> str:
+    if place == 0:
+        return "first"
+    if not (cell.text or cell.person or cell.badges or cell.kind in ("bool", "denied", "progress")):
+        return "text"
+    if cell.kind in ("badge", "tags"):
+        return "badges"
+    if cell.kind in ("person", "date", "bool", "denied", "progress"):
+        return cell.kind
+    return "rich" if cell.href or cell.icon or cell.more else "text"
+
 
 # --- fields and forms ----------------------------------------------------------------------------------------------
 

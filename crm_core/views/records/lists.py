@@ -15,7 +15,6 @@ from pyramid.response import Response
 from crm_core.forms import FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Preference
-from crm_core.models.records import SavedView as SavedViewRow
 from crm_core.records.listing import COUNT_TO, Listing, ListQuery, QueryError
 from crm_core.specs import Entity
 from crm_core.views.filling import go, say
@@ -39,6 +38,14 @@ class Kept:
     views: tuple[Any, ...]
 
 
+#: Written as text, since it stands on every list and is always the same.
+_KEPT = sa.text(
+    "SELECT id, name, owner_id, query, shared, pinned, position FROM core_view WHERE entity = :entity "
+    "AND (owner_id = :user OR shared = 'all' OR (shared = 'team' AND team_id = ANY(:teams))) "
+    "UNION ALL SELECT 0, '', user_id, value, '', false, 0 FROM core_preference WHERE user_id = :user AND key = :key"
+)
+
+
 def columns_key(entity: Entity) -> str:
     """Return the key of the preference that holds the columns of a list."""
     return f"columns:{entity.name}"
@@ -47,21 +54,15 @@ def columns_key(entity: Entity) -> str:
 def read_kept(request: Request, entity: Entity) -> Kept:
     """Read columns and saved views of a list, in one statement."""
     subject = request.subject
-    row = SavedViewRow
-    mine = sa.or_(
-        row.owner_id == subject.user_id,
-        row.shared == "all",
-        sa.and_(row.shared == "team", row.team_id.in_(sorted(subject.team_ids))),
-    )
-    views = sa.select(row.id, row.name, row.owner_id, row.query, row.shared, row.pinned, row.position).where(
-        row.entity == entity.name, mine
-    )
-    columns = sa.select(
-        sa.literal(0), sa.literal(""), Preference.user_id, Preference.value, sa.literal(""), sa.false(), sa.literal(0)
-    ).where(Preference.user_id == subject.user_id, Preference.key == columns_key(entity))
+    values = {
+        "user": subject.user_id,
+        "teams": sorted(subject.team_ids),
+        "entity": entity.name,
+        "key": columns_key(entity),
+    }
     chosen: tuple[str, ...] = ()
     found = []
-    for one in request.db.execute(sa.union_all(views, columns)):
+    for one in request.db.execute(_KEPT, values):
         if one.id == 0:
             chosen = tuple(str(name) for name in one.query) if isinstance(one.query, list) else ()
         else:

@@ -10,11 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from pyramid.request import Request
+from sqlalchemy.dialects import postgresql as pg
 
 from crm_core import clock
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
-from crm_core.models import Principal, Role, Tag, Team, User
+from crm_core.models import Principal, Role, Team, User
 from crm_core.models.accounts import ACTIVE
 from crm_core.records import cleaning
 from crm_core.records.gate import Gate
@@ -106,25 +107,15 @@ class Names:
                 known = self.records.setdefault(entity, {})
                 missing = ids - known.keys()
                 if missing and self.gate.may(entity, "view"):
-                    known.update(self.gate.labels(entity, missing))
+                    known.update(_labels(self.gate, entity, missing))
         return self
 
     def _load_core(self, wanted: Mapping[str, set[int]]) -> None:
-        users = wanted.get("user", set()) - self.people.keys()
-        teams = wanted.get("team", set()) - self.teams.keys()
-        tags = wanted.get("tag", set()) - self.tags.keys()
-        parts: list[sa.Select[Any]] = []
-        if users:
-            parts.append(_names("user", User.id, User.name, User.photo, User.status, users))
-        if teams:
-            parts.append(_names("team", Team.id, Team.name, sa.literal(""), sa.literal(""), teams))
-        if tags:
-            parts.append(_names("tag", Tag.id, Tag.name, Tag.colour, sa.literal(""), tags))
-        if not parts:
+        known: dict[str, Mapping[int, Any]] = {"user": self.people, "team": self.teams, "tag": self.tags}
+        asked = {kind: sorted(wanted.get(kind, set()) - names.keys()) for kind, names in known.items()}
+        if not any(asked.values()):
             return
-        for kind, number, name, more, state in self.gate.session.execute(
-            parts[0] if len(parts) == 1 else sa.union_all(*parts)
-        ):
+        for kind, number, name, more, state in self.gate.session.execute(_NAMES, asked):
             if kind == "user":
                 self.people[number] = Person(name, more, state == ACTIVE)
             elif kind == "team":
@@ -133,10 +124,23 @@ class Names:
                 self.tags[number] = (name, more)
 
 
-def _names(kind: str, number: Any, name: Any, more: Any, state: Any, ids: set[int]) -> sa.Select[Any]:
-    return sa.select(
-        sa.literal(kind).label("kind"), number.label("id"), name.label("name"), more.label("more"), state.label("state")
-    ).where(number.in_(sorted(ids)))
+def _labels(gate: Gate, name: str, ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of those records that may be seen; one array, since a list is planned anew each time."""
+    entity = gate.entity(name)
+    model: Any = entity.model
+    wanted = sa.literal(sorted(ids), pg.ARRAY(sa.BigInteger()))
+    statement = sa.select(model.id, getattr(model, entity.label)).where(
+        model.id == sa.any_(wanted), gate.criterion(entity)
+    )
+    return {row[0]: row[1] for row in gate.session.execute(statement)}
+
+
+#: Written as text, since it stands on every page and is always the same.
+_NAMES = sa.text(
+    "SELECT 'user', id, name, photo, status FROM core_user WHERE id = ANY(:user) "
+    "UNION ALL SELECT 'team', id, name, '', '' FROM core_team WHERE id = ANY(:team) "
+    "UNION ALL SELECT 'tag', id, name, colour, '' FROM core_tag WHERE id = ANY(:tag)"
+)
 
 
 def typed_value(info: FieldInfo, value: Any) -> Any:
@@ -165,6 +169,8 @@ class Reader:
         self.names = names or Names(request.gate)
         self.formats = request.formats
         self.say = request.translate
+        self._cells: dict[tuple[str, Any], Cell] = {}
+        self._days: dict[dt.date, tuple[str, str]] = {}
 
     # -- plain text --------------------------------------------------------------------------------------------------
 
@@ -233,11 +239,20 @@ class Reader:
 
     def cell(self, info: FieldInfo, value: Any, row: Any = None) -> Cell:
         """Return what stands in a list."""
+        if info.kind in _REPEATED and isinstance(value, int | str):
+            # The same people, statuses and companies stand in many rows.
+            key = (info.name, value)
+            if key not in self._cells:
+                self._cells[key] = self._cell(info, value, row)
+            return self._cells[key]
+        return self._cell(info, value, row)
+
+    def _cell(self, info: FieldInfo, value: Any, row: Any) -> Cell:
         value = typed_value(info, value)
         if info.kind == "bool":
             return Cell(kind="bool", value=bool(value))
         if value in (None, "", [], {}):
-            return Cell(kind=_CELLS.get(info.kind, "text"))
+            return _EMPTY
         if info.kind in MULTI:
             return self._entries_cell(info, value)
         if info.kind == "tags":
@@ -256,12 +271,8 @@ class Reader:
                 return Cell(kind="badge", badges=[self.choice_badge(info, value)])
             return Cell(text=self.choice(info, value))
         if isinstance(value, dt.datetime):
-            return Cell(
-                kind="date",
-                text=self.formats.relative(value),
-                hint=self.formats.datetime(value),
-                datetime=value.isoformat(),
-            )
+            text, hint = self._moment(value)
+            return Cell(kind="date", text=text, hint=hint, datetime=value.isoformat())
         if isinstance(value, dt.date):
             return Cell(kind="date", text=self.formats.date(value, short=True), datetime=value.isoformat())
         text = self.text(info, value, currency=getattr(row, "currency", "") or "")
@@ -269,6 +280,17 @@ class Reader:
         if kind == "text" and _is_site(info, text):
             return Cell(kind="link", text=_bare(text), href=_address(text))
         return Cell(kind=kind, text=text if len(text) < 300 else text[:299] + "…")
+
+    def _moment(self, value: dt.datetime) -> tuple[str, str]:
+        """Return a moment as lists say it, and exactly; days are written once however many rows have them."""
+        local = value.astimezone(self.formats.tz)
+        day = local.date()
+        if day not in self._days:
+            far = abs((clock.today(self.formats.tz) - day).days) >= _FAR
+            exact = self.formats.datetime(value).rpartition(", ")[0]
+            self._days[day] = (self.formats.relative(value) if far else "", exact)
+        text, exact = self._days[day]
+        return text or self.formats.relative(value), f"{exact}, {local:%H:%M}"
 
     def _entries_cell(self, info: FieldInfo, entries: Sequence[Any]) -> Cell:
         main = next((one for one in entries if one.get("main")), entries[0])
@@ -433,7 +455,11 @@ class Reader:
         ]
 
 
-_CELLS = {"number": "number", "money": "money", "date": "date", "datetime": "date", "tags": "tags", "user": "person"}
+_EMPTY = Cell()
+#: From so many days on a moment is told by its date alone.
+_FAR = 7
+#: Kinds of fields whose values repeat from row to row.
+_REPEATED = ("user", "choice", "record", "bool")
 
 
 def entry_href(kind: str, value: str, type: str = "") -> str:
