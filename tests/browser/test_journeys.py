@@ -1,4 +1,4 @@
-"""What people do most, done in the browser: a call recorded from a card, a field changed and put back, a file imported."""
+"""What people do most, done in the browser: a call recorded, a field changed and put back, a file imported."""
 
 from __future__ import annotations
 
