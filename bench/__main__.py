@@ -9,6 +9,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,20 @@ def services(session: Session, plugins: Plugins, meter: Meter, people: dict[str,
         own = Condition("owner_id", "any", (str(first[0].owner_id) if first else "me",))
         tagged = ListQuery(conditions=(own, Condition("tags", "any", (str(tag),))))
         bare = _bare(session)
-        meter.measure("list, default order", viewer.title, lambda q=listing: q.page(ListQuery()), bare)
-        meter.measure("list, deep page", viewer.title, lambda q=listing, c=deep: q.page(ListQuery(after=c)), bare)
-        meter.measure("list, responsible + tag", viewer.title, lambda q=listing, t=tagged: q.page(t), bare)
+        pages = {
+            "list, default order": ListQuery(),
+            "list, deep page": ListQuery(after=deep),
+            "list, responsible + tag": tagged,
+        }
+        for what, query in pages.items():
+            meter.measure(what, viewer.title, partial(listing.page, query), bare)
         for name, word in (("rare", RARE), ("frequent", FREQUENT), ("a common surname", COMMON)):
-            meter.measure(
-                f"search in the list, {name}", viewer.title, lambda q=listing, w=word: q.page(ListQuery(search=w))
-            )
-            meter.measure(
-                f"search everywhere, {name}", viewer.title, lambda g=gate, w=word: find(g, w, entities=[PERSON])
-            )
+            searched = partial(listing.page, ListQuery(search=word))
+            meter.measure(f"search in the list, {name}", viewer.title, searched)
+            everywhere = partial(find, gate, word, entities=[PERSON])
+            meter.measure(f"search everywhere, {name}", viewer.title, everywhere)
         if first:
-            number = first[len(first) // 2].id
-            meter.measure("record through the gate", viewer.title, lambda g=gate, n=number: _fresh(g, n))
+            meter.measure("record through the gate", viewer.title, partial(_fresh, gate, first[len(first) // 2].id))
     session.rollback()
     subject = load_subject(session, people["all"])
     assert subject is not None
@@ -149,16 +151,13 @@ def pages(application: Any, registry: Any, meter: Meter, people: dict[str, int])
             session.commit()
         browser = TestApp(application, extra_environ={"HTTP_HOST": "localhost", "REMOTE_ADDR": "127.0.0.1"})
         browser.set_cookie("crm", secret)
-        meter.measure("page: list", viewer.title, lambda b=browser: b.get("/clients/people", status=200))
-        meter.measure(
-            "page: search, frequent",
-            viewer.title,
-            lambda b=browser: b.get("/clients/people", {"q": FREQUENT}, status=200),
-        )
+        ask = partial(browser.get, status=200)
+        meter.measure("page: list", viewer.title, partial(ask, "/clients/people"))
+        meter.measure("page: search, frequent", viewer.title, partial(ask, "/clients/people", {"q": FREQUENT}))
         rows = browser.get("/clients/people").html.select("a[href^='/clients/people/']")
         hrefs = [row["href"] for row in rows if row["href"].rpartition("/")[2].isdecimal()]
         if hrefs:
-            meter.measure("page: card", viewer.title, lambda b=browser, h=hrefs[0]: b.get(h, status=200))
+            meter.measure("page: card", viewer.title, partial(ask, hrefs[0]))
 
 
 def show(results: list[dict[str, Any]], clients: int) -> None:
