@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -686,13 +687,14 @@ def test_next_and_previous_follow_the_list_the_card_was_opened_from(testapp: Any
     }
 
     card = testapp.get(f"{PEOPLE}?f=city:has:kaz").click("Adams")
-    following = card.html.find(attrs={"data-key": "j"})["href"]
+    following = testapp.get(card.html.find(attrs={"data-key": "j"})["href"])
+    last = testapp.get(testapp.get(following.location).html.find(attrs={"data-key": "j"})["href"])
 
-    assert following.startswith(f"{PEOPLE}/{ids['Clark']}?")
-    assert card.html.find(attrs={"data-key": "k"}) is None
-    assert (
-        testapp.get(f"{PEOPLE}/{ids['Adams']}").html.find(attrs={"data-key": "j"})["href"] == f"{PEOPLE}/{ids['Baker']}"
-    )
+    assert following.location.startswith(f"http://localhost{PEOPLE}/{ids['Clark']}?")
+    assert last.location == following.location
+    assert "last one" in last.follow().text
+    assert testapp.get(f"{PEOPLE}/{ids['Adams']}/next").location == f"http://localhost{PEOPLE}/{ids['Baker']}"
+    assert testapp.get(f"{PEOPLE}/{ids['Baker']}/previous").location == f"http://localhost{PEOPLE}/{ids['Adams']}"
 
 
 def test_a_fault_of_a_panel_is_told_in_its_place(
@@ -753,6 +755,31 @@ def test_new_tags_are_made_only_by_those_who_may(testapp: Any, db: Any, me: Any,
 
     assert "only administrators" in answer.text
     assert db.scalars(sa.select(Tag)).all() == []
+
+
+def test_what_hangs_on_a_record_is_changed_from_its_card(testapp: Any, db: Any, me: Any, person_of: Any) -> None:
+    person = person_of(me, last_name="Adams")
+    testapp.post(
+        "/clients/interactions/record/note",
+        {"csrf_token": token(testapp), "subject": f"clients.person:{person.id}", "text": "Likes tea"},
+    )
+
+    timeline = testapp.get(f"{PEOPLE}/{person.id}/timeline", headers=PART)
+    form = testapp.get(timeline.html.find("a", href=re.compile("/edit"))["href"]).forms["edit-record"]
+    form["text"] = "Likes coffee"
+    card = form.submit()
+    listed = testapp.get("/clients/interactions")
+
+    assert card.location == f"http://localhost{PEOPLE}/{person.id}"
+    assert "Likes coffee" in testapp.get(f"{PEOPLE}/{person.id}/timeline").text
+    assert rows_of(listed) == ["Likes coffee"]
+    assert "Adams" in listed.click("Likes coffee").text
+    testapp.get("/clients/interactions/new", status=404)
+    remove = testapp.get(f"{PEOPLE}/{person.id}/timeline").html.find(
+        "form", action=re.compile("interactions/.*/delete")
+    )
+    testapp.post(remove["action"], {"csrf_token": token(testapp), "back": f"{PEOPLE}/{person.id}"})
+    assert testapp.get(f"{PEOPLE}/{person.id}/timeline?kind=clients.interaction").html.select(".crm-event") == []
 
 
 # -- speed and languages -----------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ _ONE = (
     Page("access", "/access", "view", get=rights.show_access, template="why.pt", record=True),
     Page("share", "/share", "assign", get=rights.show_share, post=rights.share, template="form.pt", record=True),
     Page("unshare", r"/unshare/{grant:\d{1,18}}", "assign", post=rights.unshare, record=True),
+    Page("step", "/{way:next|previous}", "view", get=cards.step, record=True),
     Page("favourite", "/favourite", "view", post=cards.favourite, record=True),
     Page("delete", "/delete", "delete", post=cards.delete, record=True),
     Page("restore", "/restore", "delete", post=cards.restore, record=True),

@@ -188,7 +188,8 @@ def _want_parent(reader: Reader, entity: Entity, record: Any) -> FieldView | Non
 
 def _around(context: RecordContext, request: Request, card: CardPage) -> CardPage:
     entity, href = context.entity, context.href
-    previous, following = _neighbours(request, context)
+    there = request.GET.get(LIST, "")
+    among = f"?{LIST}={quote(there, safe='')}" if there else ""
     stands_alone = not entity.parent or "=" in entity.parent
     composer = _composer(request, context) if stands_alone and not context.trashed else []
     main = None
@@ -214,8 +215,9 @@ def _around(context: RecordContext, request: Request, card: CardPage) -> CardPag
             method="post",
             look="ghost",
         ),
-        previous_href=previous,
-        next_href=following,
+        # Which ones these are is asked when somebody goes there: a card is opened far more often than left so.
+        previous_href=f"{href}/previous{among}",
+        next_href=f"{href}/next{among}",
     )
 
 
@@ -281,22 +283,25 @@ def _list_href(request: Request, context: RecordContext) -> str:
     return f"{url}?{text}" if text else url
 
 
-def _neighbours(request: Request, context: RecordContext) -> tuple[str, str]:
-    """Return where the previous and next records of the list are from which the card was opened."""
+def step(context: RecordContext, request: Request) -> Any:
+    """Go to the record before or after this one in the list from which the card was opened."""
     entity = context.entity
-    query = replace(_list_query(request), limit=1, trash=context.trashed)
+    query = replace(_list_query(request), limit=1, trash=context.trashed, before="", after="")
     listing = Listing(request.gate, entity)
     info = listing.fields.get(query.sort) if query.sort and query.sort != entity.sort else None
     value = info.value(context.item) if info is not None else getattr(context.item, entity.sort)
     here = cursor_at(value, context.item.id)
-    found = []
-    for place in (replace(query, before=here, after=""), replace(query, before="", after=here)):
-        try:
-            rows = listing.page(place, ()).rows
-        except QueryError:
-            rows = []
-        found.append(card_href(entity, rows[0].id, query) if rows else "")
-    return found[0], found[1]
+    forward = request.matchdict["way"] == "next"
+    try:
+        rows = listing.page(replace(query, after=here) if forward else replace(query, before=here), ()).rows
+    except QueryError:
+        rows = []
+    if rows:
+        return HTTPSeeOther(card_href(entity, rows[0].id, query))
+    request.toast(
+        _("This is the last one of the list.") if forward else _("This is the first one of the list."), "info"
+    )
+    return HTTPSeeOther(card_href(entity, context.item.id, query))
 
 
 def card_href(entity: Entity, number: int, query: ListQuery) -> str:
