@@ -356,14 +356,14 @@ def _empty(context: EntityContext, query: ListQuery, asked: bool) -> EmptyState:
             icon="search",
             action=Action(title=_("Show the whole list"), href=url),
         )
-    link = import_action(context.request, context, look="ghost")
-    return EmptyState(
-        title=entity.title_plural,
-        text=entity.about or _("There is nothing here yet."),
-        icon=entity.icon,
-        action=create_action(context),
-        link=link,
-    )
+    say_ = context.request.translate
+    create, link = create_action(context), import_action(context.request, context, look="ghost")
+    what = say_(entity.about) if entity.about else say_(_("There is nothing here yet."))
+    if create is not None and link is not None:
+        what += " " + say_(_("Add the first one or bring in a file: a table from Excel, 1C or another program."))
+    elif create is None:
+        what += " " + say_(_("What is opened to you will stand here."))
+    return EmptyState(title=entity.title_plural, text=what, icon=entity.icon, action=create, link=link)
 
 
 # -- saved views in the heading ----------------------------------------------------------------------------------------
