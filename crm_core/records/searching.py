@@ -29,6 +29,8 @@ MAX_WORDS = 6
 SHORT = 3
 #: Rows that a search for frequent text looks through before it gathers all that match.
 WALK = 5_000
+#: From so many matches on, records shared with somebody are looked up one by one.
+MANY_MATCHES = 2_000
 #: Under so many records no way of searching is slow.
 SMALL = 20_000
 #: The part of all records above which a text counts as frequent.
@@ -127,16 +129,25 @@ def matches(text: str, column: Any = SearchText.text) -> ColumnElement[bool]:
 
 def is_frequent(session: Session, text: str) -> bool:
     """Tell by the planner's statistics whether more than a fiftieth of all records have the text."""
+    rows, total = _expected(session, text)
+    return total >= SMALL and rows > total * FREQUENT
+
+
+def _expected(session: Session, text: str) -> tuple[float, float]:
+    """Return how many records the planner thinks have the text, and how many there are; asked once for a page."""
     if not is_long(text):
-        return False
-    query = sa.select(SearchText.record_id).where(matches(text))
-    total = session.scalar(sa.text("SELECT reltuples FROM pg_class WHERE oid = 'core_search'::regclass")) or 0
-    if total < SMALL:
-        return False
-    connection = session.connection()
-    compiled = query.compile(connection.engine)
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
-    return bool(plan[0]["Plan"]["Plan Rows"] > total * FREQUENT)
+        return 0, 0
+    known: dict[str, tuple[float, float]] = session.info.setdefault("crm.search.expected", {})
+    if text not in known:
+        connection = session.connection()
+        total = session.scalar(sa.text("SELECT reltuples FROM pg_class WHERE oid = 'core_search'::regclass")) or 0
+        if total < SMALL:
+            # Any way is fast here, and statistics of a small table tell little.
+            return 0, total
+        compiled = sa.select(SearchText.record_id).where(matches(text)).compile(connection.engine)
+        plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
+        known[text] = (plan[0]["Plan"]["Plan Rows"], total)
+    return known[text]
 
 
 def _is_one_of(column: Any, values: Sequence[int]) -> ColumnElement[bool]:
@@ -159,8 +170,8 @@ def index_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.S
     It asks `core_search` alone, which holds who owns each record; records in the trash are not there.
     """
     columns = SearchText.record_id.label("id"), SearchText.sort.label("sort_value")
-    if branch.ids is not None:
-        # Few are shared, many may match: look up those that are shared, then read their text, never the other way.
+    if branch.ids is not None and _expected(gate.session, text)[0] > MANY_MATCHES:
+        # Few are shared, many match: look up those that are shared, then read their text, never the other way.
         inside = (
             sa.select(SearchText.record_id, SearchText.sort, SearchText.text)
             .where(SearchText.entity == entity.name, SearchText.record_id.in_(branch.ids))
@@ -175,6 +186,8 @@ def index_matches(gate: Gate, entity: Entity, branch: Branch, text: str) -> sa.S
         return statement.where(_is_one_of(getattr(SearchText, owner[0]), owner[1]))
     if branch.kind == "all":
         return statement
+    if branch.ids is not None:
+        return statement.where(SearchText.record_id.in_(branch.ids))
     model: Any = entity.model
     return statement.where(SearchText.record_id.in_(sa.select(model.id).where(gate.alive(entity), branch.criterion)))
 
