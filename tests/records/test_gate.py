@@ -101,6 +101,21 @@ def test_who_names_everybody_with_a_reason(db: Any, factories: Any, gate_of: Any
     assert viewers == {owner.id: ["own", "team"], colleague.id: ["team"], director.id: ["all"]}
 
 
+def test_who_asks_as_little_about_a_hundred_people_as_about_one(
+    db: Any, factories: Any, gate_of: Any, person_of: Any, query_counter: Any
+) -> None:
+    for _number in range(100):
+        factories.user("manager")
+    person = person_of(factories.user("manager"))
+    gate = gate_of()
+
+    with query_counter() as queries:
+        viewers = gate.who(PERSON, person.id)
+
+    assert len(viewers) == 1
+    assert queries.count <= 8
+
+
 def test_why_agrees_with_the_list_in_ten_thousand_cases(
     db: Any, plugins: Any, factories: Any, gate_of: Any, person_of: Any
 ) -> None:
