@@ -22,7 +22,7 @@ from crm_core.models.records import Grant, Tag
 from crm_core.records import index, operations
 from crm_core.records.fields import all_fields, custom_fields, schema_fields
 from crm_core.records.gate import Gate, principal_id
-from crm_core.specs import Entity, Event
+from crm_core.specs import Entity
 
 #: Rows in one transaction of bulk work: a statement over all of them would make others wait for seconds.
 BATCH = 2000
@@ -120,7 +120,7 @@ def create(gate: Gate, entity: Entity, values: Mapping[str, Any], *, kind: str =
     session.flush()
     operations.about(session, entity.name, record.id)
     index.refresh(session, entity, [index.row_of(record)], fresh=True)
-    _tell(gate, entity, "created", [record.id])
+    tell(gate, entity, "created", [record.id])
     return record
 
 
@@ -152,7 +152,7 @@ def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *
         # Between our read and this write somebody else saved; the transaction is of no more use for writing.
         raise Conflict(record, {}, values, None) from None
     index.refresh(session, entity, [index.row_of(record)])
-    _tell(gate, entity, "changed", [record.id])
+    tell(gate, entity, "changed", [record.id])
     return record
 
 
@@ -220,7 +220,7 @@ def trash(gate: Gate, entity: Entity, ids: Iterable[int]) -> Outcome:
     for batch in _batches(outcome.changed):
         _trash(gate, entity, batch, now, operation)
         index.drop(session, entity, batch)
-        _tell(gate, entity, "trashed", batch)
+        tell(gate, entity, "trashed", batch)
     return outcome
 
 
@@ -265,7 +265,7 @@ def restore(gate: Gate, entity: Entity, ids: Iterable[int]) -> Outcome:
         )
         _expire(session, entity)
         index.refresh_ids(session, entity, batch)
-        _tell(gate, entity, "restored", batch)
+        tell(gate, entity, "restored", batch)
     return outcome
 
 
@@ -348,7 +348,7 @@ def _update_many(
         if derive_again and entity.prepare is not None:
             rederive(session, entity, batch)
         index.refresh_ids(session, entity, batch)
-        _tell(gate, entity, fact, batch)
+        tell(gate, entity, fact, batch)
     return outcome
 
 
@@ -384,10 +384,10 @@ def _one(ids: Sequence[int]) -> dict[str, Any]:
     return {"record_id": ids[0]} if len(ids) == 1 else {}
 
 
-def _tell(gate: Gate, entity: Entity, fact: str, ids: Sequence[int]) -> None:
-    for start in range(0, len(ids), events.BULK):
-        event = Event(f"{entity.name}.{fact}", {"entity": entity.name, "ids": list(ids[start : start + events.BULK])})
-        events.fire(gate.session, event, plugins=gate.plugins, subject=gate.subject)
+def tell(gate: Gate, entity: Entity, fact: str, ids: Sequence[int]) -> None:
+    """Tell a fact that every entity has (`created`, `changed`, ...) about records."""
+    name = f"{entity.name}.{fact}"
+    events.fire_bulk(gate.session, name, ids, plugins=gate.plugins, subject=gate.subject, entity=entity.name)
 
 
 # -- sharing -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from crm_core.models.accounts import User
 from crm_core.models.log import DONE, RUNNING, Change, Operation
 from crm_core.records import index, operations
 from crm_core.records.gate import Gate
-from crm_core.records.saving import BATCH, NotAllowed
+from crm_core.records.saving import BATCH, NotAllowed, tell
 from crm_core.security.administrators import DECIDING, administrator_left
 from crm_core.specs import Entity
 
@@ -186,9 +186,8 @@ def _take_back(gate: Gate, changes: Sequence[Change], report: Report) -> None:
         if entity in gate.plugins.entities:
             index.refresh_ids(gate.session, gate.plugins.entities[entity], ids_touched)
             found = gate.plugins.entities[entity]
-            from crm_core.records.saving import _tell
 
-            _tell(gate, found, "changed", sorted(ids_touched))
+            tell(gate, found, "changed", sorted(ids_touched))
 
 
 def _rounds(changes: Sequence[Change]) -> Iterable[list[Change]]:

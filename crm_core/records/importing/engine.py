@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from crm_core import clock, events
+from crm_core import clock
 from crm_core.db import UNGATED, to_json
 from crm_core.forms import FieldInfo
 from crm_core.i18n import _
@@ -31,7 +31,7 @@ from crm_core.records.fields import all_fields
 from crm_core.records.gate import Gate, user_names
 from crm_core.records.importing.guess import GuessField, guess_mapping, header_digest
 from crm_core.records.importing.readers import Row, Table, open_table
-from crm_core.records.saving import NotAllowed, tag_ids, team_of
+from crm_core.records.saving import NotAllowed, tag_ids, team_of, tell
 from crm_core.specs import DoubleRule, Entity, ImportLink
 
 #: Rows in one transaction.
@@ -650,13 +650,8 @@ class Importer:
             {"rows": to_json([{name: row.get(name) for name in columns} for row in rows])},
         )
         index.refresh(session, entity, rows, fresh=True)
-        for start in range(0, len(ids), events.BULK):
-            self._tell(entity, "created", ids[start : start + events.BULK])
+        tell(self.gate, entity, "created", ids)
         return list(ids)
-
-    def _tell(self, entity: Entity, fact: str, ids: Sequence[int]) -> None:
-        event = events.Event(f"{entity.name}.{fact}", {"entity": entity.name, "ids": list(ids)})
-        events.fire(self.gate.session, event, plugins=self.gate.plugins, subject=self.gate.subject)
 
     def _update(self, rows: Sequence[Planned]) -> None:
         """Change matched records by what the rows say; several rows of one record are laid one over another."""
@@ -698,8 +693,7 @@ class Importer:
         )
         index.refresh(self.gate.session, self.entity, rows)
         ids = [row["id"] for row in rows]
-        for start in range(0, len(ids), events.BULK):
-            self._tell(self.entity, "changed", ids[start : start + events.BULK])
+        tell(self.gate, self.entity, "changed", ids)
 
     def _lay_over(self, row: dict[str, Any], one: Planned) -> bool:
         changed = False
