@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from crm_core.records import cleaning
 from crm_core.records.importing.readers import open_table
 
-CLEANERS = (
+CLEANERS: tuple[Callable[[Any], object], ...] = (
     cleaning.clean_person_name,
     cleaning.clean_company_name,
     cleaning.clean_inn,
