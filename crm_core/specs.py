@@ -195,6 +195,9 @@ class Entity:
     """Row -> how it stands in a timeline; None: by its label."""
     composer: tuple[Composer, ...] = ()
     """What of it can be recorded from the card of its parent, for those who hold `:create`."""
+    next_step: Callable[[str, Any], Any] | None = None
+    """(entity, id column) -> SELECT of `id` and `at` of the earliest of these still to do for that record, one row,
+    correlated: what a card or a board calls its next step."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()
