@@ -1,0 +1,20 @@
+"""The tables of tasks."""
+
+from __future__ import annotations
+
+from crm_tasks.models.series import Series
+from crm_tasks.models.tasks import ChecklistItem, Delegation, Dependency, Observer, OverdueMark, Reminder, Task
+from crm_tasks.models.templates import Template, TemplateSet
+
+__all__ = [
+    "ChecklistItem",
+    "Delegation",
+    "Dependency",
+    "Observer",
+    "OverdueMark",
+    "Reminder",
+    "Series",
+    "Task",
+    "Template",
+    "TemplateSet",
+]

@@ -1,0 +1,1 @@
+"""The verbs of tasks: plain functions of a gate, without a request."""
