@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import crm_core
-from crm_core import company, files, jobs, mail, settings_pages
+from crm_core import company, files, jobs, mail, notify, settings_pages
 from crm_core.hooks import hookimpl
 from crm_core.i18n import _
 from crm_core.people import jobs as people_jobs
@@ -47,7 +47,7 @@ def crm_entities() -> Iterable[Entity]:
 @hookimpl
 def crm_jobs() -> Iterable[Job]:
     """Return what the core does outside requests."""
-    return (*jobs.JOBS, *mail.JOBS, *work.JOBS, *people_jobs.JOBS)
+    return (*jobs.JOBS, *notify.JOBS, *mail.JOBS, *work.JOBS, *people_jobs.JOBS)
 
 
 @hookimpl

@@ -226,6 +226,69 @@ class EventType:
     name: str
     title: str
     payload: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
+    """Channels by which people are told of it unless they choose otherwise: `bell`, `mail` (a letter at once), `digest`
+    (the daily letter) and those of `crm_channels`; empty without a `group`: nobody is told by itself."""
+    mandatory: bool = False
+    """Whether it is told whatever people choose, quiet hours or not: what concerns the safety of the account."""
+    group: str = ""
+    """Under which heading it stands among the choices of notifications; with one it may be chosen even if `notify` is
+    empty."""
+    icon: str = "bell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingLine:
+    """One thing that a channel tells."""
+
+    text: str
+    """In the reader's language."""
+    href: str = ""
+    """Whole address, from `https:` on."""
+    at: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """What a channel hands over to one person: a heading and one line or several of one record."""
+
+    key: str
+    """The same for the same message, should it ever be offered twice."""
+    user_id: int
+    address: str
+    """What `Channel.address` answered."""
+    locale: str
+    title: str
+    lines: tuple[OutgoingLine, ...]
+    href: str = ""
+    """Where the record is, or the list of notifications."""
+    settings_href: str = ""
+    """Where the person chooses what comes by which channel."""
+    digest: bool = False
+    account: Any = None
+    """What `Channel.account` answered."""
+    session: Any = None
+    """For a channel that is `inside`: the transaction in which it writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A way by which notifications reach people, beside the bell."""
+
+    id: str
+    title: str
+    send: Callable[[Outgoing], Any]
+    """Hands one message over. Raise `crm_core.delivery.Unreachable` where nothing was sent and it may be tried later;
+    whatever else it raises, or half a minute without an answer, counts as uncertain and is not sent again."""
+    address: Callable[[Any, int], str]
+    """(session, user id) -> where the person is reached by it; empty: not at all."""
+    account: Callable[[Any], Any] | None = None
+    """(session) -> what `send` needs of the settings; None: the channel is not set up, and nothing goes out by it."""
+    inside: bool = False
+    """Whether `send` only writes rows, in the transaction that counts the notification as told; all others talk to a
+    foreign host outside any transaction."""
+    icon: str = "send"
+    order: int = 50
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from crm_core.models.accounts import (
     UserSession,
 )
 from crm_core.models.log import Change, Operation, Seal
+from crm_core.models.notifications import ChannelState, Follow, Notice, NoticeChoice, NoticeHours, Reminder
 from crm_core.models.records import (
     Address,
     Blob,
@@ -40,11 +41,13 @@ __all__ = [
     "Address",
     "Blob",
     "Change",
+    "ChannelState",
     "CustomField",
     "DefaultGrant",
     "Delivery",
     "Favourite",
     "File",
+    "Follow",
     "Grant",
     "ImportPreset",
     "ImportReject",
@@ -53,12 +56,16 @@ __all__ = [
     "JobRow",
     "Letter",
     "Merged",
+    "Notice",
+    "NoticeChoice",
+    "NoticeHours",
     "Notification",
     "Operation",
     "PluginState",
     "Preference",
     "Principal",
     "Reference",
+    "Reminder",
     "RightsEpoch",
     "Role",
     "RoleGrant",

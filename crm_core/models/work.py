@@ -162,3 +162,7 @@ class Notification(Base):
     created_at: Mapped[dt.datetime] = mapped_column(default=clock.now)
     read_at: Mapped[dt.datetime | None]
     snoozed_until: Mapped[dt.datetime | None]
+    count: Mapped[int] = mapped_column(sa.Integer(), default=1, server_default="1")
+    """How many facts it gathers since it was read last."""
+    bell: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    """Whether it stands under the bell; False: it only goes out by other channels."""

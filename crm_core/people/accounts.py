@@ -485,7 +485,16 @@ def _forget(session: Session, user: User, left_name: str) -> None:
     close_access(session, user.id)
     session.execute(sa.delete(UserRole).where(UserRole.user_id == user.id))
     session.execute(sa.delete(UserSession).where(UserSession.user_id == user.id))
-    for table in ("core_token", "core_preference", "core_favourite", "core_notification"):
+    for table in (
+        "core_token",
+        "core_preference",
+        "core_favourite",
+        "core_notification",
+        "core_reminder",
+        "core_follow",
+        "core_notice_choice",
+        "core_notice_hours",
+    ):
         session.execute(sa.text(f"DELETE FROM {table} WHERE user_id = :user"), {"user": user.id})
     session.execute(sa.update(SignInEvent).where(SignInEvent.user_id == user.id).values(address="", device=""))
     user.name, user.email, user.phone, user.job_title, user.photo = left_name, "", "", "", ""

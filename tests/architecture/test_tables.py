@@ -29,6 +29,8 @@ UNLOGGED = {
     ),
     **dict.fromkeys(("core_import", "core_import_reject", "core_import_warning"), "an import is an operation itself"),
     **dict.fromkeys(("core_import_preset", "core_preference", "core_favourite"), "how one person wants a page to be"),
+    **dict.fromkeys(("core_follow", "core_notice_choice", "core_notice_hours"), "what one person wants to be told"),
+    **dict.fromkeys(("core_reminder", "core_notice", "core_channel"), "each row says itself what became of it"),
     "core_blob": "contents by their digest; files, which name them, are logged",
     "core_default_grant": "remembers what was handed out once; the grants are logged",
     "core_reference": "written by migrations",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from crm_core import clock as crm_clock
 from crm_core import notify
 
 
@@ -63,7 +64,7 @@ def test_a_snoozed_one_comes_back(db, factories, clock):
     tell(db, user.id)
     (item,) = notify.listing(db, Gate(), user.id)
 
-    notify.snooze(db, user.id, item.id, notify.clock.now() + dt.timedelta(hours=1))
+    notify.snooze(db, user.id, item.id, crm_clock.now() + dt.timedelta(hours=1))
 
     assert notify.listing(db, Gate(), user.id) == []
     clock.tick(hours=1)

@@ -1,31 +1,21 @@
-"""What people are told under the bell: one row for each person and fact, told once.
-
-:func:`notify` writes in the caller's transaction; :func:`listing` shows, asking the gate again whether the person may
-still see the record a notification is about.
-"""
+"""What stands under the bell: read, put away, and listed anew with the rights of now."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.orm import Session
 
 from crm_core import clock
 from crm_core.db import changed
-from crm_core.i18n import _
-from crm_core.models.accounts import ACTIVE, RoleGrant, User, UserRole
+from crm_core.i18n import TranslationString, _
 from crm_core.models.work import Notification
-
-DOMAIN = "crm_core"
-
-#: People in one statement.
-CHUNK = 5000
+from crm_core.notify.telling import DOMAIN
 
 
 class Gate(Protocol):
@@ -50,67 +40,9 @@ class Item:
     read_at: dt.datetime | None = None
     entity: str | None = None
     record_id: int | None = None
+    count: int = 1
     accessible: bool = True
     """False: the record is no longer his to see, and nothing of it is told."""
-
-
-def notify(
-    session: Session,
-    users: int | Iterable[int],
-    *,
-    key: str,
-    kind: str,
-    title: str,
-    values: Mapping[str, Any] | None = None,
-    entity: str | None = None,
-    record_id: int | None = None,
-    href: str = "",
-    domain: str = "",
-    actor: int | None = None,
-) -> int:
-    """Tell people a fact, each once by its key and never the one who did it (`actor`); return how many were told."""
-    wanted = {users} if isinstance(users, int) else set(users)
-    wanted -= {actor}
-    told = 0
-    row = {
-        "key": key,
-        "kind": kind,
-        "title": str(title),
-        "domain": domain or getattr(title, "domain", None) or DOMAIN,
-        "values": {**(getattr(title, "mapping", None) or {}), **(values or {})},
-        "entity": entity,
-        "record_id": record_id,
-        "href": href,
-        "created_at": clock.now(),
-    }
-    ordered = sorted(wanted)
-    for start in range(0, len(ordered), CHUNK):
-        insert = pg.insert(Notification).values([{"user_id": user, **row} for user in ordered[start : start + CHUNK]])
-        result = session.execute(
-            insert.on_conflict_do_nothing(index_elements=[Notification.user_id, Notification.key]).returning(
-                Notification.id
-            )
-        )
-        told += len(result.all())
-    return told
-
-
-def holders(session: Session, permission: str) -> list[int]:
-    """Return the active people who hold a permission in any scope: whom to tell of what concerns it."""
-    return list(
-        session.scalars(
-            sa.select(User.id)
-            .where(
-                User.status == ACTIVE,
-                User.id.in_(
-                    sa.select(UserRole.user_id)
-                    .join(RoleGrant, RoleGrant.role_id == UserRole.role_id)
-                    .where(RoleGrant.permission == permission)
-                ),
-            )
-            .order_by(User.id)
-        )
-    )
 
 
 def unread_count(session: Session, user_id: int, *, most: int = 100) -> int:
@@ -147,7 +79,8 @@ def listing(
 
     `before` and `since` are ids: the page after, and what came since.
     """
-    statement = sa.select(Notification).where(*_due(user_id)).order_by(Notification.id.desc()).limit(limit)
+    mine = (*_due(user_id), Notification.bell)
+    statement = sa.select(Notification).where(*mine).order_by(Notification.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(Notification.id < before)
     if since is not None:
@@ -155,8 +88,19 @@ def listing(
     if unread:
         statement = statement.where(Notification.read_at.is_(None))
     rows = session.scalars(statement).all()
-    visible = _visible(gate, rows)
-    return [_item(row, visible) for row in rows]
+    seen = visible(gate, rows)
+    return [item_of(row, seen) for row in rows]
+
+
+def words(title: str, domain: str, values: Mapping[str, Any], say: Callable[[TranslationString], str]) -> str:
+    """Return what a notification says; `say` translates for its reader, also what stands inside it."""
+    mapping = {
+        name: words(value["msgid"], value["domain"], value.get("values") or {}, say)
+        if isinstance(value, dict) and "msgid" in value
+        else value
+        for name, value in values.items()
+    }
+    return say(TranslationString(title, domain=domain, mapping=mapping))
 
 
 def _due(user_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -166,7 +110,8 @@ def _due(user_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _visible(gate: Gate, rows: Iterable[Notification]) -> set[tuple[str, int]]:
+def visible(gate: Gate, rows: Iterable[Any]) -> set[tuple[str, int]]:
+    """Return which of the records that notifications are about their reader may see now."""
     wanted: dict[str, set[int]] = defaultdict(set)
     for row in rows:
         if row.entity and row.record_id is not None:
@@ -180,8 +125,9 @@ def _visible(gate: Gate, rows: Iterable[Notification]) -> set[tuple[str, int]]:
     return found
 
 
-def _item(row: Notification, visible: set[tuple[str, int]]) -> Item:
-    if row.entity and row.record_id is not None and (row.entity, row.record_id) not in visible:
+def item_of(row: Any, seen: set[tuple[str, int]]) -> Item:
+    """Return a notification as its reader may know it."""
+    if row.entity and row.record_id is not None and (row.entity, row.record_id) not in seen:
         return Item(
             id=row.id,
             kind=row.kind,
@@ -202,4 +148,5 @@ def _item(row: Notification, visible: set[tuple[str, int]]) -> Item:
         read_at=row.read_at,
         entity=row.entity,
         record_id=row.record_id,
+        count=row.count,
     )
