@@ -74,6 +74,10 @@ LOCK_CLASS = 0x0C12_0002
 #: The queue of work that may take minutes; imports and exports declare it.
 LONG = "long"
 
+#: Queues that begin so hold one job each that goes on for ever: it waits for what comes over a line. Workers run them
+#: beside everything else, each in a thread of its own; `cron` starts what has ended.
+STANDING = "standing:"
+
 LEASE = dt.timedelta(seconds=60)
 HEARTBEAT_SECONDS = 10.0
 SWEEP_SECONDS = 15.0
@@ -539,7 +543,8 @@ class Runner:
         self.settings = settings
         self.plugins = plugins
         self.registry = registry
-        self.queues = list(queues or sorted({"default", *(spec.queue for spec in plugins.jobs.values())}))
+        known = {"default", *(spec.queue for spec in plugins.jobs.values())}
+        self.queues = list(queues or sorted(one for one in known if not one.startswith(STANDING)))
         self.presence = Presence(engine, kind)
         self.current: JobContext | None = None
         self.stopping = threading.Event()
@@ -901,12 +906,17 @@ def run_worker(settings: Mapping[str, Any], *, registry: Any = None, queues: Seq
 
     signals = _Signals(stop)
     _runner.set(runner)
-    lane: threading.Thread | None = None
+    lanes: list[threading.Thread] = []
     try:
         with signals.interruptible():
             _patiently(runner.start)
         if LONG in runner.queues and len(runner.queues) > 1:
-            lane = threading.Thread(target=_quick_lane, args=(runner,), name="quick-lane", daemon=True)
+            lanes.append(threading.Thread(target=_quick_lane, args=(runner,), name="quick-lane", daemon=True))
+        if queues is None:
+            standing = sorted({spec.queue for spec in plugins.jobs.values() if spec.queue.startswith(STANDING)})
+            for one in standing:
+                lanes.append(threading.Thread(target=_standing_lane, args=(runner, one), name=one, daemon=True))
+        for lane in lanes:
             lane.start()
         log.info("worker_started", worker=runner.presence.name, queues=runner.queues)
         _work(runner, settings.get("redis.url"), signals)
@@ -914,7 +924,7 @@ def run_worker(settings: Mapping[str, Any], *, registry: Any = None, queues: Seq
         pass
     finally:
         runner.stop()
-        if lane is not None:
+        for lane in lanes:
             lane.join(STOP_SECONDS)
         runner.close()
         engine.dispose()
@@ -946,6 +956,30 @@ def _quick_lane(main: Runner) -> None:
                 log.warning("worker_waits_for_database", error=describe(error))
     finally:
         quick.close()
+
+
+def _standing_lane(main: Runner, queue: str) -> None:
+    """Run what never ends by itself; of several workers one has it, and another takes it over when that one dies."""
+    runner = Runner(
+        main.engine,
+        main.factory,
+        settings=main.settings,
+        plugins=main.plugins,
+        registry=main.registry,
+        queues=[queue],
+        kind="standing",
+    )
+    runner.stopping = main.stopping
+    try:
+        while not main.stopping.wait(POLL_WITHOUT_REDIS_SECONDS):
+            try:
+                if runner.heart is None:
+                    runner.start()
+                runner.run_due()
+            except DBAPIError as error:
+                log.warning("worker_waits_for_database", error=describe(error))
+    finally:
+        runner.close()
 
 
 def _work(runner: Runner, url: str | None, signals: _Signals) -> None:

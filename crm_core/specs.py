@@ -103,6 +103,17 @@ class DoubleRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """Something to open beside an entry of a timeline: the recording of a call."""
+
+    title: str
+    href: str
+    icon: str = "file"
+    permission: str = ""
+    """Shown to those who hold it, over that very record where it is one of the entity's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TimelineEntry:
     """How a record stands in the timeline of what it hangs on."""
 
@@ -115,6 +126,7 @@ class TimelineEntry:
     """One of the meanings of colour: `success warning danger info muted`, or none."""
     facts: tuple[tuple[str, Any, str], ...] = ()
     """(title, value, kind): kinds as those of fields, and `seconds`; a value may be a message id."""
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +210,9 @@ class Entity:
     next_step: Callable[[str, Any], Any] | None = None
     """(entity, id column) -> SELECT of `id` and `at` of the earliest of these still to do for that record, one row,
     correlated: what a card or a board calls its next step."""
+    contact: Callable[[Any], tuple[Any, Any]] | None = None
+    """For a subordinate by `RecordRef`: (model) -> (instant, criterion) of those that were a talk with what they hang
+    on: whoever keeps the last contact of a client counts them."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()

@@ -68,6 +68,7 @@ PUBLIC = (
     "company",
     "settings",
     "models",
+    "security.limits",
     "security.permissions",
     "security.subject",
     "i18n",

@@ -30,6 +30,7 @@ from crm_core.views.shapes import (
     Action,
     ChangeView,
     EmptyState,
+    FileView,
     PersonView,
     Section,
     Tab,
@@ -217,6 +218,7 @@ def _items(context: RecordContext, reader: Reader, shown: Sequence[Any]) -> list
         for verb in (("delete",) if name == files.FILE.name else ("edit", "delete"))
         if reader.gate.may(name, verb)
     }
+    may |= _may_open(reader, told)
     principals = principal_names(
         reader.gate,
         [
@@ -235,6 +237,20 @@ def _items(context: RecordContext, reader: Reader, shown: Sequence[Any]) -> list
         else:
             found.append(change_item(context, reader, one, principals))
     return found
+
+
+def _may_open(reader: Reader, told: Sequence[timeline.Moment]) -> dict[tuple[str, str], set[int]]:
+    """Return for each permission that things beside entries ask for, by entity, the records over which it is held."""
+    wanted: dict[tuple[str, str], set[int]] = {}
+    for one in told:
+        for attachment in one.entry.files:
+            if attachment.permission and reader.request.subject.may(attachment.permission):
+                wanted.setdefault((attachment.permission, one.entity.name), set()).add(one.record.id)
+    for (permission, name), ids in list(wanted.items()):
+        prefix, _colon, verb = permission.partition(":")
+        if prefix == reader.gate.entity(name).permission_prefix:
+            wanted[permission, name] = reader.gate.visible_ids(name, ids, verb)
+    return wanted
 
 
 def _when(reader: Reader, at: dt.datetime) -> dict[str, Any]:
@@ -289,10 +305,16 @@ def _moment_item(
                 values={"back": context.href},
             )
         )
+    attached = [
+        FileView(id=f"{number}-{place}", name=reader.say(one.title), href=one.href, icon=one.icon)
+        for place, one in enumerate(entry.files)
+        if not one.permission or record.id in may.get((one.permission, entity.name), ())
+    ]
     return TimelineItem(
         icon=entry.icon,
         title=reader.say(entry.title),
         text=entry.text,
+        files=attached,
         tone=entry.tone,
         href=href,
         facts=facts_of(reader, entry.facts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from crm_clients.models import Company, Interaction, Membership, Person
 from crm_clients.schemas import MISSED, NOTE
 from crm_core import clock, events
 from crm_core.db import UNGATED, RecordRef
+from crm_core.jobs import PLUGINS
 from crm_core.records import operations, saving
 from crm_core.records.gate import Gate
 from crm_core.specs import Event
@@ -61,34 +62,35 @@ def refresh_contacts(session: Session, refs: Iterable[RecordRef]) -> None:
     companies = {ref.id for ref in refs if ref.entity == COMPANY}
     if people:
         companies.update(session.scalars(sa.select(Membership.company_id).where(Membership.person_id.in_(people))))
-        _refresh(session, Person, people, _spoken_with(PERSON, Person.__table__.c.id))
+        person = Person.__table__.c.id
+        _refresh(session, Person, people, _latest(session, PERSON, person.table, lambda number: number == person))
     if companies:
-        own = _spoken_with(COMPANY, Company.__table__.c.id)
-        members = sa.select(Membership.person_id).where(Membership.company_id == Company.__table__.c.id)
-        through_people = (
-            sa.select(sa.func.max(Interaction.at))
-            .where(Interaction.subject_entity == PERSON, Interaction.subject_id.in_(members), *_contact())
-            .correlate(Company.__table__)
-            .scalar_subquery()
-        )
+        company = Company.__table__.c.id
+        own = _latest(session, COMPANY, company.table, lambda number: number == company)
+        members = sa.select(Membership.person_id).where(Membership.company_id == company)
+        through_people = _latest(session, PERSON, company.table, lambda number: number.in_(members))
         _refresh(session, Company, sorted(companies), sa.func.greatest(own, through_people))
 
 
-def _contact() -> tuple[Any, ...]:
-    return (
-        Interaction.deleted_at.is_(None),
-        Interaction.kind != NOTE,
-        Interaction.outcome.is_distinct_from(MISSED),
-    )
+def contact(model: Any) -> tuple[Any, Any]:
+    """Say which interactions were a talk with their client, and when."""
+    return model.at, sa.and_(model.kind != NOTE, model.outcome.is_distinct_from(MISSED))
 
 
-def _spoken_with(entity: str, number: Any) -> Any:
-    return (
-        sa.select(sa.func.max(Interaction.at))
-        .where(Interaction.subject_entity == entity, Interaction.subject_id == number, *_contact())
-        .correlate(number.table)
-        .scalar_subquery()
-    )
+def _latest(session: Session, entity: str, table: Any, of: Callable[[Any], Any]) -> Any:
+    """Return when one last spoke with a client, also by what other plugins keep: a call on the telephone."""
+    plugins = session.info.get(PLUGINS)
+    kinds: list[tuple[Any, str, Any]] = [(Interaction, "subject", contact)]
+    for one in plugins.entities.values() if plugins is not None else ():
+        if one.contact is not None and one.model is not Interaction and one.parent and "=" not in one.parent:
+            kinds.append((one.model, one.parent, one.contact))
+    found = []
+    for model, prefix, talks in kinds:
+        at, was_talk = talks(model)
+        hangs = getattr(model, f"{prefix}_entity") == entity, of(getattr(model, f"{prefix}_id"))
+        latest = sa.select(sa.func.max(at)).where(model.deleted_at.is_(None), *hangs, was_talk)
+        found.append(latest.correlate(table).scalar_subquery())
+    return found[0] if len(found) == 1 else sa.func.greatest(*found)
 
 
 def _refresh(session: Session, model: Any, ids: Sequence[int], latest: Any) -> None:
