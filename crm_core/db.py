@@ -41,6 +41,11 @@ UNGATED = "crm_ungated"
 
 GATE_MARK = "crm_gate"
 
+_FIXED = "crm_fixed"
+
+#: After so many times psycopg prepares a statement by itself; None would forbid it where it is asked for, too.
+_NEVER = 1_000_000_000
+
 
 class Base(DeclarativeBase):
     """Is the base of every mapped class, ours and the plugins'."""
@@ -195,17 +200,27 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
         options.setdefault("max_overflow", 10)
     settings = (
         f"-c search_path={SCHEMA},public -c timezone=UTC -c lock_timeout=10s -c jit=off "
-        # LIKE and lists of departments are planned by their values, or the plan is that of an average that never comes.
-        "-c plan_cache_mode=force_custom_plan "
         # A page never gains what starting parallel workers costs.
         "-c max_parallel_workers_per_gather=0"
     )
-    return sa.create_engine(
-        url,
-        json_serializer=to_json,
-        connect_args={"options": settings, "application_name": "crm"},
-        **options,
-    )
+    # LIKE and lists of departments are planned by their values, or the plan is that of an average that never comes;
+    # so a statement is prepared only where it says so.
+    connecting = {"options": settings, "application_name": "crm", "prepare_threshold": _NEVER}
+    engine = sa.create_engine(url, json_serializer=to_json, connect_args=connecting, **options)
+    sa.event.listen(engine, "do_execute", _execute_fixed)
+    return engine
+
+
+def fixed(text: str) -> sa.TextClause:
+    """Return a statement that pages ask again and again with other values only: planned once for each connection."""
+    return sa.text(text).execution_options(**{_FIXED: True})
+
+
+def _execute_fixed(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    if not context.execution_options.get(_FIXED):
+        return False
+    cursor.execute(statement, parameters, prepare=True)
+    return True
 
 
 def to_json(value: Any) -> str:

@@ -159,18 +159,17 @@ class Formats:
         pattern = "d MMM" if short else "d MMMM"
         if day.year != clock.today(self.tz).year:
             pattern += " y"
-        return babel_dates.format_date(day, pattern, locale=self._babel)
+        return _date_text(day, pattern, self.locale)
 
     def time(self, value: dt.datetime | None) -> str:
         """Write the time of day in the reader's zone: ``15:04``."""
-        return "" if value is None else babel_dates.format_time(value, "HH:mm", tzinfo=self.tz, locale=self._babel)
+        return "" if value is None else f"{value.astimezone(self.tz):%H:%M}"
 
     def datetime(self, value: dt.datetime | None) -> str:
         """Write the exact moment in the reader's zone: ``23 ноября 2026, 15:04``."""
         if value is None:
             return ""
-        day = babel_dates.format_date(self._day(value), "d MMMM y", locale=self._babel)
-        return f"{day}, {self.time(value)}"
+        return f"{_date_text(self._day(value), 'd MMMM y', self.locale)}, {self.time(value)}"
 
     def relative(self, value: dt.date | dt.datetime | None) -> str:
         """Write how far a moment is from now: ``5 минут назад``, ``вчера``, ``через 3 дня``; a week away, the date."""
@@ -200,6 +199,12 @@ class Formats:
 
     def _say(self, text: TranslationString) -> str:
         return translate(self._localizer or localizer_for(self.locale), text)
+
+
+@lru_cache(maxsize=4096)
+def _date_text(day: dt.date, pattern: str, locale: str) -> str:
+    # A page of a list says some hundred dates, and the same ones to everybody.
+    return babel_dates.format_date(day, pattern, locale=_babel_locale(locale))
 
 
 @lru_cache(maxsize=8)

@@ -33,6 +33,9 @@ GROUP = "crm.themes"
 SETTING = "crm.theme"
 DEFAULT = "default"
 
+#: Words of templates kept translated, for a package and a language.
+_WORDS = 2000
+
 ACCENTS = ("indigo", "blue", "teal", "green", "purple", "pink", "red", "orange", "graphite")
 """Accent colours a company may choose; each has its contrast checked in light and dark."""
 
@@ -172,6 +175,25 @@ class Macros:
         self._known = {name: macro for name, (_, macro) in found.items()}
 
 
+class Once:
+    """Draws a macro once for each thing that stands many times on a page: the same person in fifty rows."""
+
+    def __init__(self, macros: Macros) -> None:
+        self._macros = macros
+        self._drawn: dict[tuple[str, int], tuple[Any, str]] = {}
+
+    def __call__(self, macro: str, name: str, thing: Any, scope: Any) -> str:
+        """Return what the macro makes of the thing, called `name` in it; `scope` is the template's `econtext`."""
+        found = self._drawn.get((macro, id(thing)))
+        if found is None:
+            within, stream = scope.copy(), []  # type: tuple[Any, list[str]]
+            within[name] = thing
+            self._macros[macro].include(stream, within, {}, "crm_core")
+            # The thing is kept beside, so that its id stays its own while the page is drawn.
+            found = self._drawn[macro, id(thing)] = thing, "".join(stream)
+        return found[1]
+
+
 def _template(spec: str) -> Any:
     from pyramid.renderers import get_renderer
 
@@ -200,6 +222,7 @@ def add_globals(event: BeforeRender) -> None:
         return
     registry = request.registry
     event["macros"] = registry["crm.macros"]
+    event["once"] = Once(registry["crm.macros"])
     event["theme"] = registry["crm.theme"]
     # Whoever is asked for a part of a page (a dialog, a side sheet, a changed list) gets no shell around it.
     partial = request.headers.get("HX-Request-Type") == "partial"
@@ -233,8 +256,19 @@ def _speaker(event: BeforeRender, request: Request) -> Callable[[str], str]:
     if ":" in name:
         own = name.split(":", 1)[0].split(".")[0]
     domains = ("crm_core",) if own in ("", "crm_core") else (own, "crm_core")
+    known: dict[str, str] = request.registry.setdefault("crm.said", {}).setdefault((request.locale_name, own), {})
 
     def speak(text: str) -> str:
+        if text.__class__ is not str:
+            return say(text)
+        said = known.get(text)
+        if said is None:
+            if len(known) > _WORDS:
+                known.clear()
+            said = known[text] = say(text)
+        return said
+
+    def say(text: str) -> str:
         # A page of a plugin uses macros of the core: its own catalogue is asked first, then the core's.
         for domain in domains:
             said = request.localizer.translate(TranslationString(text, domain=domain))

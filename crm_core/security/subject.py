@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from crm_core import clock
+from crm_core.db import fixed
 from crm_core.models import accounts
 
 log = structlog.get_logger(__name__)
@@ -113,10 +114,10 @@ _RIGHTS_SQL = """
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
 
-_SUBJECT_SQL = sa.text(f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me")
+_SUBJECT_SQL = fixed(f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me")
 
 #: The session of a cookie, its person and his rights: all that a page needs to know who asks, in one statement.
-_SESSION_SQL = sa.text(
+_SESSION_SQL = fixed(
     f"""
     WITH RECURSIVE door AS (SELECT * FROM core_session WHERE digest = :digest AND expires_at > :now),
     me AS (SELECT u.* FROM core_user u JOIN door ON door.user_id = u.id WHERE u.status = 'active'), {_RIGHTS_SQL},

@@ -16,6 +16,7 @@ from pyramid.request import Request
 from pyramid.view import view_config
 
 from crm_core import clock
+from crm_core.db import fixed
 from crm_core.i18n import _
 from crm_core.jobs import CANCELLED, FAILED, RUNNING, WAITING
 from crm_core.records.gate import Gate
@@ -29,7 +30,7 @@ MOST_CHANGES = 200
 #: Changes are looked for in the newest partitions only: a page that slept longer is told to look anew by its reader.
 LOOK_BACK = dt.timedelta(hours=12)
 
-_STATE = sa.text(
+_STATE = fixed(
     """
     SELECT
         (SELECT count(*) FROM (SELECT 1 FROM core_notification WHERE user_id = :user AND read_at IS NULL

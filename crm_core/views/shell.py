@@ -21,6 +21,7 @@ from pyramid.settings import asbool
 from pyramid.view import view_config
 
 from crm_core import clock
+from crm_core.db import fixed
 from crm_core.i18n import LOCALE_COOKIE, LOCALES, _
 from crm_core.jobs import RUNNING, WAITING
 from crm_core.plugins import Plugins
@@ -59,7 +60,7 @@ MOST_FAVOURITES = 20
 BOTTOM = 4
 IMPORT = "/imports/new"
 
-_STATE = sa.text(
+_STATE = fixed(
     """
     SELECT
         (SELECT count(*) FROM (SELECT 1 FROM core_notification WHERE user_id = :user AND read_at IS NULL

@@ -12,6 +12,7 @@ from crm_core import notify, people
 from crm_core.i18n import _
 from crm_core.models import User
 from crm_core.models.accounts import ACTIVE, PENDING
+from crm_core.notify.kinds import SIGN_UP
 from crm_core.people import Refused
 from crm_core.people.invitations import invitation
 from crm_core.security import limits, permissions, sessions, tokens
@@ -73,7 +74,7 @@ def confirm(request: Request) -> Any:
             request.db,
             notify.holders(request.db, permissions.USERS_APPROVE),
             key=f"sign-up:{user.id}",
-            kind="accounts.sign-up",
+            kind=SIGN_UP,
             title=_("${name} signed up and waits for approval", mapping={"name": user.name}),
             href=f"/settings/users/{user.id}",
         )

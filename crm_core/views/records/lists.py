@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPForbidden, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 
+from crm_core.db import fixed
 from crm_core.forms import FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Preference
@@ -39,7 +39,7 @@ class Kept:
 
 
 #: Written as text, since it stands on every list and is always the same.
-_KEPT = sa.text(
+_KEPT = fixed(
     "SELECT id, name, owner_id, query, shared, pinned, position FROM core_view WHERE entity = :entity "
     "AND (owner_id = :user OR shared = 'all' OR (shared = 'team' AND team_id = ANY(:teams))) "
     "UNION ALL SELECT 0, '', user_id, value, '', false, 0 FROM core_preference WHERE user_id = :user AND key = :key"

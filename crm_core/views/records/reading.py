@@ -13,6 +13,7 @@ from pyramid.request import Request
 from sqlalchemy.dialects import postgresql as pg
 
 from crm_core import clock
+from crm_core.db import fixed
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Principal, Role, Team, User
@@ -136,7 +137,7 @@ def _labels(gate: Gate, name: str, ids: Iterable[int]) -> dict[int, str]:
 
 
 #: Written as text, since it stands on every page and is always the same.
-_NAMES = sa.text(
+_NAMES = fixed(
     "SELECT 'user', id, name, photo, status FROM core_user WHERE id = ANY(:user) "
     "UNION ALL SELECT 'team', id, name, '', '' FROM core_team WHERE id = ANY(:team) "
     "UNION ALL SELECT 'tag', id, name, colour, '' FROM core_tag WHERE id = ANY(:tag)"
@@ -170,7 +171,9 @@ class Reader:
         self.formats = request.formats
         self.say = request.translate
         self._cells: dict[tuple[str, Any], Cell] = {}
-        self._days: dict[dt.date, tuple[str, str]] = {}
+        self._tags: dict[tuple[int, str], Badge | None] = {}
+        self._days: dict[dt.date, str] = {}
+        self._today = clock.today(self.formats.tz)
 
     # -- plain text --------------------------------------------------------------------------------------------------
 
@@ -219,12 +222,14 @@ class Reader:
 
     def tag_badges(self, ids: Sequence[int], href: str = "") -> list[Badge]:
         """Return tags as badges; each leads to the list of what has it where `href` says how."""
-        return [
-            Badge(text=name, color=color_of(colour, one), href=f"{href}{one}" if href else "")
-            for one in ids
-            for name, colour in [self.names.tags.get(one, ("", ""))]
-            if name
-        ]
+        return [badge for one in ids if (badge := self._tag_badge(one, href)) is not None]
+
+    def _tag_badge(self, number: int, href: str) -> Badge | None:
+        if (number, href) not in self._tags:
+            name, colour = self.names.tags.get(number, ("", ""))
+            link = f"{href}{number}" if href else ""
+            self._tags[number, href] = Badge(text=name, color=color_of(colour, number), href=link) if name else None
+        return self._tags[number, href]
 
     def choice_badge(self, info: FieldInfo, value: Any) -> Badge:
         """Return one of several choices as a badge of a steady colour."""
@@ -282,15 +287,12 @@ class Reader:
         return Cell(kind=kind, text=text if len(text) < 300 else text[:299] + "…")
 
     def _moment(self, value: dt.datetime) -> tuple[str, str]:
-        """Return a moment as lists say it, and exactly; days are written once however many rows have them."""
+        """Return a moment as lists say it, and exactly; a day far away is said once however many rows have it."""
         local = value.astimezone(self.formats.tz)
         day = local.date()
         if day not in self._days:
-            far = abs((clock.today(self.formats.tz) - day).days) >= _FAR
-            exact = self.formats.datetime(value).rpartition(", ")[0]
-            self._days[day] = (self.formats.relative(value) if far else "", exact)
-        text, exact = self._days[day]
-        return text or self.formats.relative(value), f"{exact}, {local:%H:%M}"
+            self._days[day] = self.formats.date(day) if abs((self._today - day).days) >= _FAR else ""
+        return self._days[day] or self.formats.relative(value), self.formats.datetime(local)
 
     def _entries_cell(self, info: FieldInfo, entries: Sequence[Any]) -> Cell:
         main = next((one for one in entries if one.get("main")), entries[0])
