@@ -1,0 +1,145 @@
+"""Deals: the list, the card and the form follow from this; the short rows are a narrower look at the same records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_core.db import RecordRef
+from crm_core.records import cleaning
+from crm_core.specs import Entity, Filter, NamedScope, Part
+from crm_deals.i18n import _
+from crm_deals.models import OPEN, WON, Deal, Line, Member, Stage
+from crm_deals.permissions import BOUGHT, OBSERVER
+from crm_deals.schemas import DateSchema, DealSchema, LineSchema, MemberSchema, PartySchema, ShortSchema
+
+DEAL = "deals.deal"
+
+
+def prepare_deal(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key a deal is sorted by; a nameless one gets name and key in the database."""
+    name = row.get("name")
+    return {"name_sort": cleaning.sort_key(name)} if name else {}
+
+
+def history_of_clients(session: Any, deal_id: int) -> list[RecordRef]:
+    """Return the client of a deal: what was said with him is part of its history."""
+    row = session.execute(
+        sa.select(Deal.company_id, Deal.person_id).where(Deal.id == deal_id),
+        execution_options={"crm_ungated": "the card of the deal is open, and the timeline asks the gate for the rest"},
+    ).one_or_none()
+    if row is None:
+        return []
+    pairs = (("clients.company", row.company_id), ("clients.person", row.person_id))
+    return [RecordRef(entity, number) for entity, number in pairs if number is not None]
+
+
+def _observed(model: Any, subject: Any) -> Any:
+    return model.id.in_(sa.select(Member.deal_id).where(Member.user_id == subject.user_id))
+
+
+def _bought(model: Any, _subject: Any) -> Any:
+    return model.state == WON
+
+
+def _rotting(model: Any, wanted: bool, context: Any) -> Any:
+    stuck = sa.exists().where(
+        Stage.id == model.stage_id,
+        Stage.deleted_at.is_(None),
+        Stage.rot_days.is_not(None),
+        model.stage_since < sa.literal(context.now) - sa.func.make_interval(0, 0, 0, Stage.rot_days),
+    )
+    criterion = sa.and_(model.state == OPEN, stuck)
+    return criterion if wanted else sa.not_(criterion)
+
+
+def _idle(model: Any, days: int, context: Any) -> Any:
+    before = context.now - dt.timedelta(days=days)
+    return sa.and_(
+        model.state == OPEN, sa.func.coalesce(model.last_activity_at, model.created_at) < before
+    )
+
+
+def _late(model: Any, wanted: bool, context: Any) -> Any:
+    criterion = sa.and_(model.state == OPEN, model.expected_close < context.today)
+    return criterion if wanted else sa.not_(sa.func.coalesce(criterion, sa.false()))
+
+
+def _with_product(model: Any, value: str, _context: Any) -> Any:
+    number = int(value) if value.isdecimal() and len(value) < 19 else 0
+    return model.id.in_(sa.select(Line.deal_id).where(Line.product_id == number))
+
+
+DEALS = Entity(
+    name=DEAL,
+    title=_("Deal"),
+    title_plural=_("Deals"),
+    model=Deal,
+    schema=DealSchema,
+    permission_prefix="deals",
+    url="/deals",
+    icon="currency-rubel",
+    add_title=_("Create a deal"),
+    about=_("What is being sold to whom, for how much, and how far it is."),
+    label="name",
+    sort="created_at",
+    descending=True,
+    hint=("company_id", "person_id", "amount"),
+    head=("amount", "expected_close", "next_date"),
+    columns=(
+        "stage_id", "amount", "company_id", "person_id", "owner_id", "expected_close", "next_date",
+        "last_activity_at", "created_at",
+    ),
+    scopes=(
+        NamedScope(
+            name=OBSERVER, title=_("Those one watches"), sentence=_("watches the deal"), criterion=_observed
+        ),
+    ),
+    filters=(
+        Filter(name="rotting", title=_("Stuck"), kind="bool", criterion=_rotting, sentence=_("Stuck in its stage")),
+        Filter(
+            name="idle", title=_("Idle for N days"), kind="days", criterion=_idle,
+            sentence=_("Idle for more than ${value} days"),
+        ),
+        Filter(
+            name="late", title=_("Expected close has passed"), kind="bool", criterion=_late,
+            sentence=_("Expected close has passed"),
+        ),
+        Filter(
+            name="product", title=_("With a product (number)"), kind="text", criterion=_with_product,
+            sentence=_("With product no. ${value}"),
+        ),
+    ),
+    parts=(
+        Part(name="deals.line", title=_("Line of a deal"), schema=LineSchema),
+        Part(name="deals.party", title=_("Party of a deal"), schema=PartySchema),
+        Part(name="deals.member", title=_("Observer of a deal"), schema=MemberSchema),
+        Part(name="deals.date", title=_("Date of a deal"), schema=DateSchema),
+    ),
+    prepare=prepare_deal,
+    together=history_of_clients,
+)  # fmt: skip
+
+#: Not among the entities: it has no pages of the core's making, only lists that ask the gate by its own permission.
+SHORT_ROWS = Entity(
+    name="deals.short",
+    title=_("Deal"),
+    title_plural=_("Deals in short"),
+    model=Deal,
+    schema=ShortSchema,
+    permission_prefix="shortdeals",
+    url="/deals/short",
+    icon="currency-rubel",
+    sort="created_at",
+    descending=True,
+    columns=("name", "company_id", "person_id", "stage_id", "state", "created_at", "closed_at"),
+    scopes=(
+        NamedScope(name=BOUGHT, title=_("Won ones"), sentence=_("may see what was bought"), criterion=_bought),
+    ),
+    searchable=False,
+    importable=False,
+    in_menu=False,
+)

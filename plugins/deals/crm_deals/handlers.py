@@ -1,0 +1,66 @@
+"""What follows from facts: moves are told, and what deals keep of lines, dates and talks stays right."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from crm_core.events import EventContext
+from crm_core.records import operations
+from crm_core.specs import Event
+from crm_deals import events as facts
+from crm_deals.entities import DEAL
+from crm_deals.models import LOST, OPEN, WON
+from crm_deals.services import activity, lines
+from crm_deals.services.deals import told
+
+
+def react(event: Event, context: EventContext) -> None:
+    """Do what follows from a fact, if anything."""
+    handler = HANDLERS.get(event.name)
+    if handler is not None:
+        handler(event, context)
+
+
+def _deals_written(event: Event, context: EventContext) -> None:
+    tell_moves(context, event.payload["ids"])
+    lines.recount(context.session, event.payload["ids"])
+
+
+def tell_moves(context: EventContext, ids: Iterable[int]) -> None:
+    """Tell of the moves that this operation made of deals: whatever path they took, each is told once."""
+    operation = operations.current(context.session)
+    if operation is None:
+        return
+    moves: dict[tuple[int, int | None, int, str | None, str], list[int]] = defaultdict(list)
+    for row in context.session.execute(told(ids, operation)):
+        way = (row.pipeline_id, row.from_stage_id, row.to_stage_id, row.from_state, row.to_state)
+        moves[way].append(row.deal_id)
+    for (pipeline, from_stage, stage, was, state), deals in moves.items():
+        where = {"ids": sorted(deals), "pipeline": pipeline, "stage": stage}
+        context.fire(Event(facts.STAGE_CHANGED, {**where, "from_stage": from_stage, "state": state}))
+        for name in _closing(was, state):
+            context.fire(Event(name, where))
+
+
+def _closing(was: str | None, state: str) -> Iterable[str]:
+    if state == was:
+        return ()
+    if state == WON:
+        return (facts.WON,)
+    if state == LOST:
+        return (facts.LOST,)
+    return (facts.REOPENED,) if was in (WON, LOST) and state == OPEN else ()
+
+
+def _talked(event: Event, context: EventContext) -> None:
+    payload: Mapping[str, Any] = event.payload
+    activity.happened(context.session, payload["subject_entity"], payload["subject_id"], payload["at"])
+
+
+HANDLERS: Mapping[str, Callable[[Event, EventContext], None]] = {
+    **dict.fromkeys((f"{DEAL}.{verb}" for verb in ("created", "changed")), _deals_written),
+    # Heard by name: the plugin of clients is not imported.
+    "clients.interaction.recorded": _talked,
+}

@@ -1,0 +1,25 @@
+"""The tables of deals, one module for each part of the work."""
+
+from crm_deals.models.catalogue import DateKind, LossReason, Product, ProductGroup, Rate, VatRate
+from crm_deals.models.deals import Deal, DealDate, Line, Member, Party, StageChange
+from crm_deals.models.pipelines import LOST, OPEN, WON, Pipeline, Stage
+
+__all__ = [
+    "LOST",
+    "OPEN",
+    "WON",
+    "DateKind",
+    "Deal",
+    "DealDate",
+    "Line",
+    "LossReason",
+    "Member",
+    "Party",
+    "Pipeline",
+    "Product",
+    "ProductGroup",
+    "Rate",
+    "Stage",
+    "StageChange",
+    "VatRate",
+]

@@ -1,0 +1,82 @@
+"""What this plugin adds: its table of contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyramid.config import Configurator
+
+from crm_core.events import EventContext
+from crm_core.hooks import hookimpl
+from crm_core.specs import Entity, Event, EventType, NavItem, Permission, PluginInfo
+from crm_deals import __version__, entities, events, handlers, permissions
+from crm_deals.entities import DEALS, PRODUCTS
+from crm_deals.i18n import _
+
+PLUGIN = PluginInfo(
+    name="deals",
+    package="crm_deals",
+    title=_("Deals"),
+    description=_("Pipelines, stages and products: what is being sold, and how far it is."),
+    version=__version__,
+    requires=("clients",),
+    icon="currency-rubel",
+)
+
+
+@hookimpl
+def crm_permissions() -> Iterable[Permission]:
+    """Return what roles may be granted over deals."""
+    return permissions.PERMISSIONS
+
+
+@hookimpl
+def crm_entities() -> Iterable[Entity]:
+    """Return deals, products, pipelines and stages."""
+    return entities.ENTITIES
+
+
+@hookimpl
+def crm_event_types() -> Iterable[EventType]:
+    """Return the facts that this plugin tells."""
+    return events.EVENT_TYPES
+
+
+@hookimpl
+def crm_nav_items() -> Iterable[NavItem]:
+    """Return deals and the catalogue in the menu."""
+    return (
+        NavItem(
+            id="deals.list",
+            title=DEALS.title_plural,
+            href=DEALS.url,
+            icon=DEALS.icon,
+            group="sales",
+            permission=permissions.VIEW,
+            order=5,
+            key="d",
+            words="сделки продажи воронка стадия этап канбан deals sales pipeline",
+        ),
+        NavItem(
+            id="deals.products",
+            title=PRODUCTS.title_plural,
+            href=PRODUCTS.url,
+            icon=PRODUCTS.icon,
+            group="sales",
+            permission=permissions.PRODUCTS_VIEW,
+            order=30,
+            words="товары услуги каталог прайс номенклатура products catalogue price list",
+        ),
+    )
+
+
+@hookimpl
+def crm_include(config: Configurator) -> None:
+    """Add this plugin's own pages."""
+    config.include("crm_deals.routes")
+
+
+@hookimpl
+def crm_event(event: Event, context: EventContext) -> None:
+    """Tell of moves, and keep what follows from facts."""
+    handlers.react(event, context)

@@ -1,0 +1,46 @@
+"""The fields of deals, pipelines and products: forms, lists, import and export are made of these."""
+
+from crm_deals.schemas.catalogue import PRODUCT_KINDS, UNITS, VAT_CODES, GroupSchema, ProductSchema, VatSchema
+from crm_deals.schemas.deals import (
+    SOURCES,
+    STATES,
+    VAT_MODES,
+    DateSchema,
+    DealSchema,
+    LineSchema,
+    MemberSchema,
+    PartySchema,
+    ShortSchema,
+)
+from crm_deals.schemas.pipelines import (
+    STAGE_KINDS,
+    DateKindSchema,
+    PipelineSchema,
+    RateSchema,
+    ReasonSchema,
+    StageSchema,
+)
+
+__all__ = [
+    "PRODUCT_KINDS",
+    "SOURCES",
+    "STAGE_KINDS",
+    "STATES",
+    "UNITS",
+    "VAT_CODES",
+    "VAT_MODES",
+    "DateKindSchema",
+    "DateSchema",
+    "DealSchema",
+    "GroupSchema",
+    "LineSchema",
+    "MemberSchema",
+    "PartySchema",
+    "PipelineSchema",
+    "ProductSchema",
+    "RateSchema",
+    "ReasonSchema",
+    "ShortSchema",
+    "StageSchema",
+    "VatSchema",
+]

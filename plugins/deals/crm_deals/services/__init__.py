@@ -1,0 +1,27 @@
+"""The verbs of deals: (gate, ...) -> decisions; no request, no HTTP."""
+
+from crm_deals.services.deals import (
+    Moved,
+    NeedsApproval,
+    NeedsFields,
+    NeedsReason,
+    clone,
+    create_deal,
+    move,
+    refuse,
+    reopen,
+    win,
+)
+
+__all__ = [
+    "Moved",
+    "NeedsApproval",
+    "NeedsFields",
+    "NeedsReason",
+    "clone",
+    "create_deal",
+    "move",
+    "refuse",
+    "reopen",
+    "win",
+]
