@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import crm_core
-from crm_core import company, files, jobs, mail, notify, settings_pages
+from crm_core import channels, company, files, jobs, mail, notify, settings_pages
 from crm_core.hooks import hookimpl
 from crm_core.i18n import _
 from crm_core.people import jobs as people_jobs
 from crm_core.records import settings as records_settings
 from crm_core.records import work
 from crm_core.security import permissions
-from crm_core.specs import Entity, Job, NavItem, Permission, PluginInfo, Role, Setting, SettingsPage, Widget
+from crm_core.specs import (
+    Channel,
+    Entity,
+    EventType,
+    Job,
+    NavItem,
+    Permission,
+    PluginInfo,
+    Role,
+    Setting,
+    SettingsPage,
+    Widget,
+)
 from crm_core.views.home import widgets
 
 PLUGIN = PluginInfo(
@@ -45,9 +57,21 @@ def crm_entities() -> Iterable[Entity]:
 
 
 @hookimpl
+def crm_event_types() -> Iterable[EventType]:
+    """Return what the core tells people of."""
+    return notify.KINDS
+
+
+@hookimpl
+def crm_channels() -> Iterable[Channel]:
+    """Return the channel that everybody has: mail."""
+    return channels.CHANNELS
+
+
+@hookimpl
 def crm_jobs() -> Iterable[Job]:
     """Return what the core does outside requests."""
-    return (*jobs.JOBS, *notify.JOBS, *mail.JOBS, *work.JOBS, *people_jobs.JOBS)
+    return (*jobs.JOBS, *notify.JOBS, *mail.JOBS, *channels.JOBS, *work.JOBS, *people_jobs.JOBS)
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from crm_core import clock, jobs, notify
 from crm_core.db import to_json
 from crm_core.i18n import _
+from crm_core.notify.kinds import FAULT
 from crm_core.specs import Event, EventType
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _report(session: Session, plugins: Plugins, plugin: str, event: Event, error
         session,
         notify.holders(session, "plugins:manage"),
         key=f"plugin.fault:{plugin}:{clock.today()}",
-        kind="system",
+        kind=FAULT,
         title=_("The plugin “${plugin}” failed to react to “${fact}”"),
         values={"plugin": str(plugins.info(plugin).title), "fact": event.name},
         href="/settings/plugins",

@@ -65,6 +65,8 @@ class FieldInfo:
     """An import's cell -> `crm_core.records.cleaning.Cleaned`; a value that is a dict fills several fields (a full name
     gives last, first and middle name), so that a read-only field may be imported too."""
     default: Any = None
+    mentions: bool = False
+    """A long text in which colleagues may be mentioned, who are then told."""
     roles: tuple[str, ...] = ()
     """Custom fields: roles that see it; empty: everybody."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from crm_core.events import EventContext
     from crm_core.specs import (
+        Channel,
         Entity,
         Event,
         EventType,
@@ -72,6 +73,11 @@ def crm_settings() -> Iterable[Setting | SettingsPage]:  # type: ignore[empty-bo
 @hookspec
 def crm_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
     """Return work that runs outside requests, on demand or by the clock."""
+
+
+@hookspec
+def crm_channels() -> Iterable[Channel]:  # type: ignore[empty-body]
+    """Return ways by which notifications reach people, beside the bell."""
 
 
 @hookspec

@@ -50,6 +50,7 @@ from crm_core.db import GuardedSession, changed, make_engine, session_factory
 from crm_core.i18n import _, localizer_for, translate
 from crm_core.models.settings import SettingValue
 from crm_core.models.work import JobRow, Schedule
+from crm_core.notify.kinds import FAULT
 from crm_core.security import secrets
 from crm_core.security.subject import Subject, load_subject
 from crm_core.specs import Job
@@ -93,6 +94,8 @@ DATABASE_BACK_OFF = dt.timedelta(seconds=2)
 MAX_DEATHS = 20
 
 KEEP_DONE = dt.timedelta(days=30)
+#: Work by the clock runs each minute, and what it did is of no interest after a few days.
+KEEP_CLOCKWORK = dt.timedelta(days=3)
 KEEP_FAILED = dt.timedelta(days=180)
 
 LIVE_SQL = (
@@ -175,7 +178,8 @@ def enqueue(
         "user_id": user_id,
     }
     job_id = _insert(session, values) if key is None else _insert_with_key(session, key, values)
-    if values["run_at"] <= clock.now() + dt.timedelta(seconds=1):
+    # Nobody waits for nudges about what stands: whoever runs it looks at the table.
+    if values["run_at"] <= clock.now() + dt.timedelta(seconds=1) and not values["queue"].startswith(STANDING):
         session.info.setdefault(_NUDGES, []).append((values["queue"], job_id))
     return job_id
 
@@ -694,7 +698,7 @@ class Runner:
                 session,
                 notify.holders(session, "plugins:manage"),
                 key=f"job.failed:{context.name}:{clock.today()}",
-                kind="system",
+                kind=FAULT,
                 title=_("The job “${name}” failed"),
                 values={"name": self._in_company_language(row["title"]) or context.name},
                 href="/settings/system",
@@ -1176,6 +1180,11 @@ def clean_up(context: JobContext) -> dict[str, Any]:
                 sa.select(JobRow.id)
                 .where(
                     (JobRow.state.in_((DONE, CANCELLED)) & (JobRow.finished_at < now - KEEP_DONE))
+                    | (
+                        (JobRow.state == DONE)
+                        & JobRow.key.startswith("schedule:")
+                        & (JobRow.finished_at < now - KEEP_CLOCKWORK)
+                    )
                     | ((JobRow.state == FAILED) & (JobRow.finished_at < now - KEEP_FAILED))
                 )
                 .limit(5000)

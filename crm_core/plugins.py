@@ -27,6 +27,7 @@ from crm_core.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from crm_core.specs import (
+        Channel,
         Entity,
         EventType,
         Job,
@@ -218,6 +219,7 @@ class Plugins:
     settings: dict[str, Setting] = field(default_factory=dict)
     settings_pages: dict[str, SettingsPage] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
     source: dict[tuple[str, str], str] = field(default_factory=dict)
     """(kind, name) -> plugin that declared it: for the administrator's page."""
 
@@ -282,6 +284,7 @@ class Plugins:
                 ("event", "crm_event_types", self.event_types, "name"),
                 ("widget", "crm_widgets", self.widgets, "id"),
                 ("job", "crm_jobs", self.jobs, "name"),
+                ("channel", "crm_channels", self.channels, "id"),
             ):
                 for spec in self._ask(one, hook):
                     self._add(one, kind, getattr(spec, key), spec, target)

@@ -213,6 +213,8 @@ class Entity:
     contact: Callable[[Any], tuple[Any, Any]] | None = None
     """For a subordinate by `RecordRef`: (model) -> (instant, criterion) of those that were a talk with what they hang
     on: whoever keeps the last contact of a client counts them."""
+    tells_owner: bool = True
+    """Whether the core tells a person that somebody made him responsible; False: its plugin does so itself."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()
@@ -250,6 +252,8 @@ class EventType:
     """Under which heading it stands among the choices of notifications; with one it may be chosen even if `notify` is
     empty."""
     icon: str = "bell"
+    told_to: str = ""
+    """The permission of those who are ever told of it; others are not asked about it."""
 
 
 @dataclass(frozen=True, kw_only=True)

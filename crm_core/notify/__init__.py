@@ -36,6 +36,7 @@ from crm_core.notify.inbox import (
     visible,
     words,
 )
+from crm_core.notify.kinds import KINDS
 from crm_core.notify.mentions import mentioned, pieces, plain, token
 from crm_core.notify.reminders import FIRE, JOBS, fire_due, forget, remind
 from crm_core.notify.telling import holders, notify
@@ -45,6 +46,7 @@ __all__ = [
     "DIGEST",
     "FIRE",
     "JOBS",
+    "KINDS",
     "MAIL",
     "Gate",
     "Hours",

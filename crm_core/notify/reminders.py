@@ -19,6 +19,7 @@ from crm_core import clock
 from crm_core.db import changed
 from crm_core.i18n import _
 from crm_core.models.notifications import Reminder
+from crm_core.notify.kinds import MISSED
 from crm_core.notify.telling import CHUNK, notify, tell, written
 from crm_core.specs import Job
 
@@ -32,8 +33,6 @@ BATCH = 500
 
 #: What could not be told for so long is told in one word for all of it.
 TOO_LATE = dt.timedelta(hours=24)
-
-MISSED = "core.reminders.missed"
 
 #: How far one run looks ahead, so that a reminder comes at its second and not at the next full minute.
 AHEAD = dt.timedelta(seconds=60)

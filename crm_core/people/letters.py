@@ -154,8 +154,13 @@ def _html(text: str, button: str, link: str, after: str, localizer: Localizer) -
         )
     if after:
         body += f'<p style="margin:0;color:#667085;font-size:13px">{escape(after)}</p>'
+    return sheet(body, localizer.locale_name)
+
+
+def sheet(body: str, locale: str) -> str:
+    """Return the page of a letter around what it says."""
     return (
-        f'<!doctype html><html lang="{localizer.locale_name}"><meta charset="utf-8"><body style="margin:0;padding:32px;'
+        f'<!doctype html><html lang="{locale}"><meta charset="utf-8"><body style="margin:0;padding:32px;'
         'background:#f6f7f9;font:15px/1.5 -apple-system,Segoe UI,Roboto,Arial,sans-serif;color:#1d2939">'
         '<div style="max-width:520px;margin:0 auto;padding:32px;background:#ffffff;border-radius:8px">'
         f"{body}</div></body></html>"

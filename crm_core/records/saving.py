@@ -19,7 +19,7 @@ from crm_core.forms import FieldInfo, InvalidValues, validate
 from crm_core.i18n import _
 from crm_core.models.accounts import ACTIVE, User
 from crm_core.models.records import Grant, Tag
-from crm_core.records import index, operations
+from crm_core.records import index, news, operations
 from crm_core.records.fields import all_fields, custom_fields, schema_fields
 from crm_core.records.gate import Gate, principal_id
 from crm_core.specs import Entity
@@ -121,6 +121,8 @@ def create(gate: Gate, entity: Entity, values: Mapping[str, Any], *, kind: str =
     operations.about(session, entity.name, record.id)
     index.refresh(session, entity, [index.row_of(record)], fresh=True)
     tell(gate, entity, "created", [record.id])
+    news.assigned(gate, entity, [record.id], owner)
+    news.mentions(gate, entity, record)
     return record
 
 
@@ -134,6 +136,7 @@ def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *
     if not gate.allows("edit", record, entity):
         raise NotAllowed(_("You may see this record but not change it."))
     values = dict(values)
+    mentioned, responsible = news.mentioned_in(entity, record), record.owner_id
     if version is not None and version != record.version:
         _refuse_overwriting(gate, entity, record, values, version)
     owner = values.pop("owner_id", record.owner_id)
@@ -153,6 +156,9 @@ def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *
         raise Conflict(record, {}, values, None) from None
     index.refresh(session, entity, [index.row_of(record)])
     tell(gate, entity, "changed", [record.id])
+    if record.owner_id != responsible:
+        news.assigned(gate, entity, [record.id], record.owner_id)
+    news.mentions(gate, entity, record, mentioned)
     return record
 
 
@@ -290,7 +296,9 @@ def assign(gate: Gate, entity: Entity, ids: Iterable[int], owner_id: int) -> Out
     if gate.session.scalar(sa.select(User.status).where(User.id == owner_id)) != ACTIVE:
         raise InvalidValues({"owner_id": _("This person has no active account.")})
     values = {"owner_id": owner_id, "team_id": team_of(gate.session, owner_id)}
-    return _update_many(gate, entity, ids, "assign", values, "assigned")
+    outcome = _update_many(gate, entity, ids, "assign", values, "assigned")
+    news.assigned(gate, entity, outcome.changed, owner_id)
+    return outcome
 
 
 def tag(gate: Gate, entity: Entity, ids: Iterable[int], add: Iterable[int] = (), remove: Iterable[int] = ()) -> Outcome:
@@ -388,6 +396,7 @@ def tell(gate: Gate, entity: Entity, fact: str, ids: Sequence[int]) -> None:
     """Tell a fact that every entity has (`created`, `changed`, ...) about records."""
     name = f"{entity.name}.{fact}"
     events.fire_bulk(gate.session, name, ids, plugins=gate.plugins, subject=gate.subject, entity=entity.name)
+    news.told(gate, entity, fact, ids)
 
 
 # -- sharing -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from crm_core.i18n import _, localizer_for, translate
 from crm_core.jobs import LONG, JobContext, enqueue
 from crm_core.models.log import Operation
 from crm_core.models.records import ImportRun
+from crm_core.notify.kinds import EXPORTED, IMPORTED
 from crm_core.plugins import Plugins
 from crm_core.records import exporting, operations, saving, sealing, undo
 from crm_core.records.gate import Gate
@@ -158,7 +159,7 @@ def run_import(context: JobContext, run_id: int) -> None:
                 session,
                 context.user_id,
                 key=f"import:{run.id}:{run.done_rows}:{run.state}",
-                kind="import",
+                kind=IMPORTED,
                 title=_("Import of “${file}”: ${created} created, ${updated} updated, ${rejected} rejected"),
                 values={"file": run.file_name, **{name: run.counts.get(name, 0) for name in engine.OUTCOMES}},
                 href=f"/imports/{run.id}",
@@ -203,7 +204,7 @@ def run_export(
                 session,
                 context.user_id,
                 key=f"export:{context.job_id}",
-                kind="export",
+                kind=EXPORTED,
                 title=_("The export is ready: ${rows} rows"),
                 values={"rows": count},
                 href=f"/exports/{context.job_id}",

@@ -14,6 +14,7 @@ from crm_core import hookspecs, specs
 from crm_core.hooks import hookimpl
 from crm_core.plugins import Loaded, PluginError, Plugins
 from crm_core.specs import (
+    Channel,
     Entity,
     Event,
     EventType,
@@ -164,6 +165,15 @@ def test_crm_jobs_run(answering: Callable[..., Plugins]) -> None:
     job = Job(name="probe.work", run=lambda context: None)
 
     assert answering(crm_jobs=lambda: [job]).jobs["probe.work"] is job
+
+
+def test_crm_channels_are_known_by_id_beside_the_cores_own(answering: Callable[..., Plugins]) -> None:
+    pigeon = Channel(id="pigeon", title="Pigeon", send=lambda message: None, address=lambda session, user_id: "loft")
+
+    host = answering(crm_channels=lambda: [pigeon])
+
+    assert list(host.channels) == ["mail", "pigeon"]
+    assert host.channels["mail"].inside
 
 
 def test_crm_include_adds_routes(answering: Callable[..., Plugins]) -> None:

@@ -357,7 +357,11 @@ class InteractionSchema(forms.RecordSchema):
     )  # fmt: skip
     outcome = forms.choice(_("Outcome"), OUTCOMES, aliases=("итог", "результат", "outcome", "result"))
     text = forms.longtext(
-        _("What was said"), searched=True, personal=True, aliases=("текст", "содержание", "о чём", "text", "content")
+        _("What was said"),
+        mentions=True,
+        searched=True,
+        personal=True,
+        aliases=("текст", "содержание", "о чём", "text", "content"),
     )
     next_step = forms.text(_("Next step"), aliases=("следующий шаг", "next step"))
     owner_id = forms.user(_("Who talked"), on_create=False, aliases=("сотрудник", "ответственный", "who", "employee"))
