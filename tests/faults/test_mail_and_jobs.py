@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,11 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from crm_core import jobs as queue
 from crm_core import mail
-from crm_core.embedded import EmbeddedPostgres, EmbeddedValkey
 from crm_core.models.work import Delivery, JobRow, Notification
 from crm_core.testing.factories import Factories
 from crm_core.testing.plugin import committed
-from crm_core.testing.servers import Servers
 from crm_core.testing.smtp import HANG_UP, mail_sink
 
 pytestmark = pytest.mark.slow
@@ -120,23 +115,6 @@ def test_lines_that_drop_at_random(crm_servers, plugins, app_settings, start, tm
         with database.session() as session:
             uncertain = session.scalar(sa.select(sa.func.count()).where(Delivery.state == "uncertain"))
         assert 0 < uncertain < LETTERS * 0.3
-
-
-@pytest.fixture
-def own_servers():
-    """A PostgreSQL and a Valkey that may be stopped without troubling other tests."""
-    # Not below pytest's own folder, which it closes to the account that the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="crm-faults-"))
-    folder.chmod(0o755)
-    postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
-    postgres.start()
-    valkey.start()
-    servers = Servers(postgres.url, valkey.url)
-    yield servers, postgres, valkey
-    valkey.stop()
-    postgres.stop()
-    postgres.destroy()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_postgresql_restarted_in_the_middle_of_mail_and_of_a_job(own_servers, plugins, app_settings, start, tmp_path):
