@@ -12,7 +12,7 @@ from crm_core.specs import Event
 from crm_deals import events as facts
 from crm_deals.entities import DEAL
 from crm_deals.models import LOST, OPEN, WON
-from crm_deals.services import activity, lines
+from crm_deals.services import activity, belongings, closing, lines
 from crm_deals.services.deals import told
 
 
@@ -25,7 +25,18 @@ def react(event: Event, context: EventContext) -> None:
 
 def _deals_written(event: Event, context: EventContext) -> None:
     tell_moves(context, event.payload["ids"])
-    lines.recount(context.session, event.payload["ids"])
+    lines.recount(context.session, event.payload["ids"], lines.zone_of(context.subject))
+    _dates_moved(event, context)
+
+
+def _dates_moved(event: Event, context: EventContext) -> None:
+    belongings.refresh_reminders(
+        context.session, belongings.with_dates(context.session, event.payload["ids"]), lines.zone_of(context.subject)
+    )
+
+
+def _closed(event: Event, context: EventContext) -> None:
+    closing.tell_heads(context, event.payload["ids"], event.name)
 
 
 def tell_moves(context: EventContext, ids: Iterable[int]) -> None:
@@ -61,6 +72,9 @@ def _talked(event: Event, context: EventContext) -> None:
 
 HANDLERS: Mapping[str, Callable[[Event, EventContext], None]] = {
     **dict.fromkeys((f"{DEAL}.{verb}" for verb in ("created", "changed")), _deals_written),
+    **dict.fromkeys((f"{DEAL}.{verb}" for verb in ("assigned", "trashed", "restored")), _dates_moved),
+    facts.WON: _closed,
+    facts.LOST: _closed,
     # Heard by name: the plugin of clients is not imported.
     "clients.interaction.recorded": _talked,
 }

@@ -29,8 +29,8 @@ class Deals:
         self.session, self.plugins, self.factories = session, plugins, factories
 
     def gate(self, user: User | None = None) -> Gate:
-        """Return the gate of a person, or of the system."""
-        self.session.flush()
+        """Return the gate of a person, or of the system; what is done by it is an operation of its own."""
+        self.session.commit()
         subject = Subject.system("tests") if user is None else load_subject(self.session, user.id)
         assert subject is not None
         return Gate(self.session, subject, self.plugins)

@@ -2,7 +2,6 @@
 
 from crm_deals.services.deals import (
     Moved,
-    NeedsApproval,
     NeedsFields,
     NeedsReason,
     clone,
@@ -12,6 +11,7 @@ from crm_deals.services.deals import (
     reopen,
     win,
 )
+from crm_deals.services.discounts import NeedsApproval
 
 __all__ = [
     "Moved",

@@ -19,6 +19,7 @@ from crm_deals.entities import DEAL, REASON, STAGE
 from crm_deals.i18n import _
 from crm_deals.models import LOST, OPEN, WON, Deal, Line, Party, Stage, StageChange
 from crm_deals.services import discounts
+from crm_deals.services.discounts import NeedsApproval
 
 #: What a copy of a deal takes over.
 COPIED = (
@@ -41,14 +42,6 @@ class NeedsReason(ValueError):
     def __init__(self, stage: Stage) -> None:
         super().__init__("a reason is needed")
         self.stage = stage
-
-
-class NeedsApproval(ValueError):
-    """Tells that the discount of the deal is over the limit and nobody who may has approved it."""
-
-    def __init__(self, percent: Any, limit: Any) -> None:
-        super().__init__(f"{percent} > {limit}")
-        self.percent, self.limit = percent, limit
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from crm_core.records.gate import Gate
 from crm_deals.entities import DEAL, PRODUCT
 from crm_deals.i18n import _
 from crm_deals.models import Deal, Line, Product, VatRate
+from crm_deals.services import discounts
 
 KOPECK = Decimal("0.01")
 HUNDRED = Decimal(100)
@@ -141,12 +142,17 @@ def _count(line: DraftLine, vat_mode: str, day: dt.date, table: VatTable, whole:
     return Counted(line, gross, rate, money(net * rate / (HUNDRED + rate)), net)
 
 
-def day_of(deal: Deal, zone: Any = None) -> dt.date:
+def day_of(deal: Deal, zone: dt.tzinfo) -> dt.date:
     """Return the day whose VAT a deal has: when it was closed, else when it is expected to be, but not in the past."""
     if deal.closed_at is not None:
-        return deal.closed_at.astimezone(zone or dt.UTC).date()
-    today = clock.today(zone) if zone is not None else clock.now().date()
+        return deal.closed_at.astimezone(zone).date()
+    today = clock.now().astimezone(zone).date()
     return max(deal.expected_close, today) if deal.expected_close else today
+
+
+def zone_of(subject: Any) -> dt.tzinfo:
+    """Return the zone in which the days of deals begin: the company's, whoever looks."""
+    return clock.zone(subject.company_zone or "UTC")
 
 
 def of_deal(session: Any, deal_id: int) -> list[Line]:
@@ -182,13 +188,11 @@ def set_lines(
     if discount_percent is not None or not keep_discount:
         deal.discount_percent = discount_percent
     counted = totals(
-        drafts, deal.vat_mode, day_of(deal, clock.zone(gate.subject.zone)), VatTable.read(session),
+        drafts, deal.vat_mode, day_of(deal, zone_of(gate.subject)), VatTable.read(session),
         deal.discount_percent,
     )  # fmt: skip
     _write(session, deal, counted)
     discounted = _kept(deal, counted)
-    from crm_deals.services import discounts  # discounts know nothing of lines
-
     discounts.settle(gate, deal, discounted["discount_total"])
     saving.change(gate, entity, deal, discounted)
     return counted
@@ -239,7 +243,7 @@ def _write(session: Any, deal: Deal, counted: Totals) -> None:
     session.flush()
 
 
-def recount(session: Any, deal_ids: Sequence[int], zone: Any = None) -> list[int]:
+def recount(session: Any, deal_ids: Sequence[int], zone: dt.tzinfo) -> list[int]:
     """Count deals with lines anew after their day or currency changed; return those whose amount is another one."""
     ungated = {UNGATED: "amounts follow the lines, whoever may see the deal"}
     deals = session.scalars(
