@@ -359,7 +359,7 @@ JOBS = (
         max_attempts=3,
         visible=True,
     ),
-    Job(name="core.export", run=run_export, queue=LONG, title=_("Export"), max_attempts=3, visible=True),
+    Job(name="core.export", run=run_export, queue=LONG, title=_("Export to a file"), max_attempts=3, visible=True),
     Job(name="core.bulk", run=run_bulk, queue=LONG, title=_("Bulk change"), max_attempts=20, visible=True),
     Job(name="core.undo", run=run_undo, queue=LONG, title=_("Undo"), max_attempts=20, visible=True),
     Job(name="core.seal", run=run_seal, title=_("Sealing of the change log"), cron="* * * * *"),
