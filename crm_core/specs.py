@@ -142,6 +142,39 @@ class Composer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordAction:
+    """Something that can be done with a record at once, from its row in a list and from the head of its card."""
+
+    id: str
+    title: str
+    icon: str
+    href: str
+    """With `{id}` for the number of the record."""
+    method: str = "post"
+    """`get` opens a small form in a dialog."""
+    key: str = ""
+    """The key that does it to the row one stands on, and on the card."""
+    look: str = ""
+    """`primary` for what is done most."""
+    in_row: bool = True
+    """Whether it stands in lists too; otherwise on the card alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTab:
+    """A list under a name that everybody has, beside the views that people save: "Overdue"."""
+
+    id: str
+    title: str
+    query: str
+    """The query string of the list: `f=overdue:is:1&sort=due_at`."""
+    shown: Callable[[Any], bool] | None = None
+    """(subject) -> whether it is for him; None: for all."""
+    count: bool = True
+    """Whether its records are counted, after the first paint."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """A logged table without a card of its own whose rows are part of a record: its changes stand in that history."""
 
@@ -199,6 +232,17 @@ class Entity:
     """Its records are people, whose data the law on personal data protects."""
     parts: tuple[Part, ...] = ()
     importable: bool = True
+    hangs: str = ""
+    """For a record with rights of its own that is about another one: the prefix of its `RecordRef`. It goes to the
+    trash and comes back with what it is about."""
+    moment: str = ""
+    """With `hangs`: the instant at which it stands in that record's timeline; while it is empty, it does not."""
+    actions: Callable[[Any, Sequence[int]], Mapping[int, Sequence[RecordAction]]] | None = None
+    """(gate, ids of records that may be seen) -> what may be done with each at once, in two statements at most."""
+    tabs: tuple[ListTab, ...] = ()
+    """Lists that everybody has, as tabs above the list."""
+    owners: Callable[[Any, int], bool] | None = None
+    """(gate, user id) -> whether the subject may make this person responsible; None: anybody, where he may assign."""
     timeline: bool = True
     """For a subordinate by `RecordRef`: whether it stands in the timeline of its parent, at the instant in `sort`."""
     together: Callable[[Any, int], Iterable[Any]] | None = None

@@ -112,6 +112,7 @@ def create(gate: Gate, entity: Entity, values: Mapping[str, Any], *, kind: str =
     owner = values.pop("owner_id", None) or gate.subject.user_id
     if owner != gate.subject.user_id and not gate.may(entity, "assign"):
         raise NotAllowed(_("Your role may not make somebody else responsible."))
+    _require_owner(gate, entity, owner)
     record = entity.model(owner_id=owner, team_id=team_of(session, owner), created_by=gate.subject.user_id)
     operations.describe(session, gate.subject, kind=kind, entity=entity.name)
     _assign(record, values)
@@ -143,6 +144,7 @@ def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *
     if owner != record.owner_id:
         if not gate.allows("assign", record, entity):
             raise NotAllowed(_("Your role may not make somebody else responsible."))
+        _require_owner(gate, entity, owner)
         record.owner_id, record.team_id = owner, team_of(session, owner)
     operations.describe(session, gate.subject, kind="edit", entity=entity.name, record_id=record.id)
     _assign(record, values)
@@ -160,6 +162,13 @@ def change(gate: Gate, entity: Entity, record: Any, values: Mapping[str, Any], *
         news.assigned(gate, entity, [record.id], record.owner_id)
     news.mentions(gate, entity, record, mentioned)
     return record
+
+
+def _require_owner(gate: Gate, entity: Entity, user_id: int | None) -> None:
+    if user_id is None or entity.owners is None or gate.subject.is_system:
+        return
+    if not entity.owners(gate, user_id):
+        raise InvalidValues({"owner_id": _("You may not make this person responsible.")})
 
 
 def _refuse_overwriting(gate: Gate, entity: Entity, record: Any, values: dict[str, Any], version: int) -> None:
@@ -280,7 +289,8 @@ def _owned(gate: Gate, entity: Entity) -> list[Entity]:
     return [
         one
         for one in gate.plugins.entities.values()
-        if one.name in names or (one.parent and "=" not in one.parent and one.name != entity.name and one.timeline)
+        if one.name in names
+        or (one.name != entity.name and (one.hangs or (one.parent and "=" not in one.parent and one.timeline)))
     ]
 
 
@@ -288,13 +298,15 @@ def _belongs(owned: Entity, table: sa.FromClause, entity: Entity, ids: Sequence[
     if "=" in owned.parent:
         column, parent = owned.parent.split("=")
         return table.c[column].in_(ids) if parent == entity.name else sa.false()
-    return sa.and_(table.c[f"{owned.parent}_entity"] == entity.name, table.c[f"{owned.parent}_id"].in_(ids))
+    prefix = owned.hangs or owned.parent
+    return sa.and_(table.c[f"{prefix}_entity"] == entity.name, table.c[f"{prefix}_id"].in_(ids))
 
 
 def assign(gate: Gate, entity: Entity, ids: Iterable[int], owner_id: int) -> Outcome:
     """Make somebody responsible for records; they move to his department."""
     if gate.session.scalar(sa.select(User.status).where(User.id == owner_id)) != ACTIVE:
         raise InvalidValues({"owner_id": _("This person has no active account.")})
+    _require_owner(gate, entity, owner_id)
     values = {"owner_id": owner_id, "team_id": team_of(gate.session, owner_id)}
     outcome = _update_many(gate, entity, ids, "assign", values, "assigned")
     news.assigned(gate, entity, outcome.changed, owner_id)

@@ -48,8 +48,13 @@ def entities(gate: Gate) -> list[Entity]:
     return [
         one
         for one in gate.plugins.entities.values()
-        if one.timeline and one.parent and "=" not in one.parent and gate.may(one, "view")
+        if one.timeline and hung_by(one) and (one.parent or one.moment) and gate.may(one, "view")
     ]
+
+
+def hung_by(entity: Entity) -> str:
+    """Return the prefix of the `RecordRef` by which records of an entity hang on others; empty where they do not."""
+    return entity.hangs or ("" if "=" in entity.parent else entity.parent)
 
 
 def page(
@@ -97,12 +102,15 @@ def _of(
 ) -> list[Moment]:
     model: Any = entity.model
     at = instant(entity)
-    names, numbers = getattr(model, f"{entity.parent}_entity"), getattr(model, f"{entity.parent}_id")
+    prefix = hung_by(entity)
+    names, numbers = getattr(model, f"{prefix}_entity"), getattr(model, f"{prefix}_id")
     by_entity: dict[str, list[int]] = {}
     for ref in refs:
         by_entity.setdefault(ref.entity, []).append(ref.id)
     hangs = sa.or_(*(sa.and_(names == name, numbers.in_(ids)) for name, ids in by_entity.items()))
     statement = sa.select(model).where(hangs, gate.criterion(entity)).order_by(at.desc(), model.id.desc())
+    if entity.moment:
+        statement = statement.where(at.is_not(None))
     if kinds and hasattr(model, "kind"):
         statement = statement.where(model.kind.in_(kinds))
     if place is not None:
@@ -120,7 +128,9 @@ def _of(
 
 
 def instant(entity: Entity) -> Any:
-    """Return the column that says when a record of the entity was: its order, where that is an instant."""
+    """Return the column that says when a record was: its moment, or what it is ordered by where that is an instant."""
+    if entity.moment:
+        return getattr(entity.model, entity.moment)
     column = getattr(entity.model, entity.sort)
     return column if isinstance(column.type, sa.DateTime) else entity.model.created_at  # type: ignore[attr-defined]
 

@@ -54,6 +54,8 @@ class Action:
     """Why it cannot be done now; the button is shown greyed with this text."""
     active: bool = False
     id: str = ""
+    part: bool = False
+    """With `post`: what it answers says what was done, and the page stays where it is."""
 
 
 #: Of these a page makes hundreds, and a frozen one takes four times as long to make.
@@ -223,6 +225,8 @@ class Tab:
     active: bool = False
     count: int | None = None
     icon: str = ""
+    count_href: str = ""
+    """Answers the count after the first paint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,6 +316,8 @@ class Row:
     """What the side sheet shows."""
     edit_href: str = ""
     tone: str = ""
+    actions: Sequence[Action] = ()
+    """What can be done with it at once; their keys do it to the row one stands on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -387,6 +393,8 @@ class ListPage:
     filters: Sequence[FilterChip] = ()
     filter_choices: Sequence[FilterChoice] = ()
     clear_href: str = ""
+    tabs: Sequence[Tab] = ()
+    """Lists that everybody has."""
     views: Sequence[SavedView] = ()
     view: str = ""
     """Title of the saved view in force."""
@@ -420,6 +428,11 @@ class ListPage:
     def shown(self) -> list[Column]:
         """The columns that are shown."""
         return [column for column in self.columns if column.shown]
+
+    @property
+    def acting(self) -> bool:
+        """Whether anything can be done with its rows at once."""
+        return any(row.actions for row in self.rows)
 
     @property
     def laid(self) -> list[tuple[Row, list[tuple[Cell, str, str]]]]:

@@ -1,5 +1,5 @@
 // Lists: selection, the bulk bar, arrows, the side sheet.
-import { ask, behave, closeDialog, complain, element, key, on, openDialog, word } from "./ui.js";
+import { ask, behave, closeDialog, complain, element, isTyping, key, keyOf, on, openDialog, word } from "./ui.js";
 
 const table = () => document.querySelector("main .crm-table");
 const rows = () => [...(table()?.querySelectorAll("tbody tr[data-id]") ?? [])];
@@ -82,6 +82,16 @@ key("e", () => {
   if (row?.dataset.edit) location.assign(row.dataset.edit);
   else if (first) first.click();
   else return false;
+});
+// What can be done with the row one stands on: its buttons say by which key.
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (document.querySelector("dialog[open]:not(#side-sheet)")) return;
+  const row = current() ?? event.target.closest?.("tr[data-id], li[data-id]") ?? document.activeElement?.closest?.("[data-id]");
+  const button = row && [...row.querySelectorAll("[data-row-key]")].find((each) => each.dataset.rowKey === keyOf(event));
+  if (!button) return;
+  event.preventDefault();
+  button.click();
 });
 key(" ", () => {
   if (!current()) return false;

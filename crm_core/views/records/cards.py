@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -22,6 +22,7 @@ from crm_core.i18n import _
 from crm_core.models.records import Favourite, File
 from crm_core.records import saving
 from crm_core.records.listing import Listing, ListQuery, QueryError, cursor_at
+from crm_core.records.timeline import hung_by
 from crm_core.specs import Entity, Panel
 from crm_core.views.filling import post_button
 from crm_core.views.records.context import RecordContext
@@ -172,14 +173,15 @@ def _sections(
 
 
 def _want_parent(reader: Reader, entity: Entity, record: Any) -> FieldView | None:
-    if not entity.parent or "=" in entity.parent:
+    prefix = hung_by(entity)
+    if not prefix:
         return None
-    name, number = getattr(record, f"{entity.parent}_entity"), getattr(record, f"{entity.parent}_id")
+    name, number = getattr(record, f"{prefix}_entity"), getattr(record, f"{prefix}_id")
     above = reader.gate.plugins.entities.get(name)
     if above is None:
         return None
     label = reader.gate.labels(above, [number]).get(number)
-    made: dict[str, Any] = {"name": entity.parent, "title": reader.say(above.title), "kind": "record"}
+    made: dict[str, Any] = {"name": prefix, "title": reader.say(above.title), "kind": "record"}
     return FieldView(display=label, href=f"{above.url}/{number}", **made) if label else FieldView(hidden=True, **made)
 
 
@@ -196,7 +198,9 @@ def _around(context: RecordContext, request: Request, card: CardPage) -> CardPag
     if composer:
         first = composer[0]
         main = Action(title=first.title, href=first.href, icon=first.icon, look="primary", open="dialog")
-    actions = []
+    actions = record_actions(request, entity, [context.item.id]).get(context.item.id, []) if not context.trashed else []
+    if any(action.look == "primary" for action in actions) and main is not None:
+        main = replace(main, look="")
     if context.allows("edit"):
         actions.append(Action(title=_("Edit all"), href=f"{href}/edit", icon="pencil", open="dialog"))
     return replace(
@@ -219,6 +223,32 @@ def _around(context: RecordContext, request: Request, card: CardPage) -> CardPag
         previous_href=f"{href}/previous{among}",
         next_href=f"{href}/next{among}",
     )
+
+
+def record_actions(
+    request: Request, entity: Entity, ids: Sequence[int], *, in_row: bool = False
+) -> dict[int, list[Action]]:
+    """Return what may be done at once with records, as buttons."""
+    if entity.actions is None or not ids:
+        return {}
+    return {
+        number: [
+            Action(
+                id=one.id if in_row else "",
+                title=one.title,
+                icon=one.icon,
+                href=one.href.replace("{id}", str(number)),
+                method=one.method,
+                open="dialog" if one.method == "get" else "page",
+                look=one.look,
+                key=one.key,
+                part=True,
+            )
+            for one in found
+            if one.in_row or not in_row
+        ]
+        for number, found in entity.actions(request.gate, ids).items()
+    }
 
 
 def _menu(request: Request, context: RecordContext) -> list[Action]:

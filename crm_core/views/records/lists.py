@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from pyramid.httpexceptions import HTTPForbidden, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
+from webob.multidict import MultiDict
 
 from crm_core.db import fixed
 from crm_core.forms import FieldInfo
@@ -19,10 +20,10 @@ from crm_core.records.listing import COUNT_TO, Listing, ListQuery, QueryError
 from crm_core.specs import Entity
 from crm_core.views.filling import go, say
 from crm_core.views.records import filters
-from crm_core.views.records.cards import card_href
+from crm_core.views.records.cards import card_href, record_actions
 from crm_core.views.records.context import EntityContext
 from crm_core.views.records.reading import Reader
-from crm_core.views.shapes import Action, Cell, Column, EmptyState, ListPage, Notice, PersonView, Row, SavedView
+from crm_core.views.shapes import Action, Cell, Column, EmptyState, ListPage, Notice, PersonView, Row, SavedView, Tab
 
 #: Columns that stay on a phone beside the first.
 _ON_PHONE = 2
@@ -132,7 +133,8 @@ def list_page(
             reader.names.want(info, info.value(row))
     filters.want_names(reader.names, listing, query)
     reader.names.load()
-    rows = [_row(reader, context, query, row, infos) for row in page.rows]
+    acts = {} if query.trash else record_actions(request, entity, [row.id for row in page.rows], in_row=True)
+    rows = [_row(reader, context, query, row, infos, acts.get(row.id, ())) for row in page.rows]
     url = entity.url
 
     def at(**changes: Any) -> str:
@@ -159,6 +161,7 @@ def list_page(
         filters=filters.chips(reader, listing, query, url),
         filter_choices=filters.filter_choices(reader, listing, query, url),
         clear_href=f"{url}?trash=1" if query.trash else url,
+        tabs=[] if query.trash else _tabs(request, entity, query),
         views=[] if query.trash else _views(request, kept, url, active, query),
         view=active.name if active is not None else "",
         view_changed=active is not None and differs(active, query),
@@ -238,7 +241,34 @@ def _sorting(query: ListQuery, name: str, at: Any, *, default: bool, falling: bo
     return {"sort_href": at(sort=name, descending=not descending), "sorted": "desc" if descending else "asc"}
 
 
-def _row(reader: Reader, context: EntityContext, query: ListQuery, row: Any, infos: Sequence[FieldInfo]) -> Row:
+def _tabs(request: Request, entity: Entity, query: ListQuery) -> list[Tab]:
+    """Return the lists that everybody has; the present one is that whose filters and order are these."""
+    here = (frozenset(query.conditions), query.sort, query.descending, query.search)
+    found = []
+    for tab in entity.tabs:
+        if tab.shown is not None and not tab.shown(request.subject):
+            continue
+        there = ListQuery.parse(MultiDict(parse_qsl(tab.query)))
+        same = here == (frozenset(there.conditions), there.sort, there.descending, there.search)
+        found.append(
+            Tab(
+                title=request.translate(tab.title),
+                href=f"{entity.url}?{there.query_string()}",
+                active=same,
+                count_href=f"{entity.url}/count?{there.query_string()}" if tab.count else "",
+            )
+        )
+    return found
+
+
+def _row(
+    reader: Reader,
+    context: EntityContext,
+    query: ListQuery,
+    row: Any,
+    infos: Sequence[FieldInfo],
+    actions: Sequence[Action] = (),
+) -> Row:
     entity = context.entity
     label = str(row.label or f"№ {row.id}")
     href = card_href(entity, row.id, query)
@@ -249,6 +279,7 @@ def _row(reader: Reader, context: EntityContext, query: ListQuery, row: Any, inf
         label=label,
         side_href=href,
         edit_href=f"{entity.url}/{row.id}/edit" if context.may("edit") and not query.trash else "",
+        actions=actions,
         cells=[
             Cell(kind="title", text=label, person=face),
             *(reader.cell(info, info.value(row), row) for info in infos),
