@@ -259,6 +259,11 @@ class Entity:
     on: whoever keeps the last contact of a client counts them."""
     tells_owner: bool = True
     """Whether the core tells a person that somebody made him responsible; False: its plugin does so itself."""
+    dress: Callable[[Any, Any, Any], Any] | None = None
+    """(request, record, `CardPage`) -> the page with what is special to these records: steps of their way, notices,
+    other figures; a few statements at most."""
+    own_pages: tuple[str, ...] = ()
+    """Pages of the core's (`list`, `new`, `card`) that the plugin makes itself, at the same address."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()

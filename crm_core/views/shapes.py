@@ -753,6 +753,20 @@ class ComposerKind:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of the way that a record goes: a stage of a deal."""
+
+    title: str
+    state: str = ""
+    """`done`, `current` or nothing for what may come."""
+    action: Action | None = None
+    """Puts the record there; None where that may not be done."""
+    color: str = ""
+    icon: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CardPage:
     """A card of a record."""
 
@@ -788,6 +802,8 @@ class CardPage:
     next_href: str = ""
     live: str = ""
     """Key of this record among what /live tells of."""
+    steps: Sequence[Step] = ()
+    """Its way, as a bar beneath the head."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,6 +91,8 @@ def add_entity(config: Configurator, entity: Entity, plugins: Plugins) -> None:
         permission = f"{entity.permission_prefix}:{page.verb}"
         if permission not in plugins.permissions or (page.name == "new" and hangs_on_records(entity)):
             continue
+        if page.name in entity.own_pages:
+            continue
         route = f"records.{entity.name}.{page.name}"
         if page.record:
             config.add_route(route, entity.url + r"/{id:\d{1,18}}" + page.path, factory=of_record(entity, page.verb))

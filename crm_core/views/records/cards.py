@@ -89,7 +89,10 @@ def card_page(context: RecordContext, request: Request, *, whole: bool = True) -
         version=record.version,
         live=f"{entity.name}:{record.id}",
     )
-    return _around(context, request, card) if whole else card
+    if not whole:
+        return card
+    card = _around(context, request, card)
+    return entity.dress(request, record, card) if entity.dress is not None else card
 
 
 _NONE = FieldInfo()
