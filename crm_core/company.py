@@ -143,12 +143,43 @@ class WorkingCalendar:
     """Whose public holidays are kept; empty: none."""
     off: frozenset[dt.date] = field(default_factory=frozenset)
     on: frozenset[dt.date] = field(default_factory=frozenset)
+    hours: Mapping[int, tuple[dt.time, dt.time]] = field(default_factory=dict)
+    """Of weekdays whose hours are others than `start` to `end`."""
+    break_min: int = 60
+    """Minutes of the day that are not worked: lunch."""
+    short_eves: bool = True
+    """Whether the day before a public holiday is an hour shorter."""
 
     def is_working_day(self, day: dt.date) -> bool:
         """Tell whether people work on the day."""
         if day in self.on or day in self.off:
             return day in self.on
-        return day.weekday() in self.days and day not in _public_holidays(self.country, day.year)
+        rest, moved = _production_calendar(self.country, day.year)
+        return day in moved or (day.weekday() in self.days and day not in rest)
+
+    def hours_of(self, day: dt.date) -> tuple[dt.time, dt.time] | None:
+        """Return from when to when people work on the day; None on a day off."""
+        if not self.is_working_day(day):
+            return None
+        start, end = self.hours.get(day.weekday(), (self.start, self.end))
+        if self.is_eve(day):
+            shorter = dt.datetime.combine(day, end) - dt.timedelta(hours=1)
+            end = max(start, shorter.time()) if shorter.date() == day else start
+        return start, end
+
+    def minutes_of(self, day: dt.date) -> int:
+        """Return how many minutes are worked on the day, without the break."""
+        hours = self.hours_of(day)
+        if hours is None:
+            return 0
+        start, end = hours
+        whole = (end.hour - start.hour) * 60 + end.minute - start.minute
+        return max(0, whole - self.break_min) if whole > 4 * 60 else max(0, whole)
+
+    def is_eve(self, day: dt.date) -> bool:
+        """Tell whether the day is worked and the next one is a public holiday."""
+        after = day + dt.timedelta(days=1)
+        return self.short_eves and after in _feasts(self.country, after.year) and self.is_working_day(day)
 
     def as_value(self) -> dict[str, Any]:
         """Return the calendar as it is stored."""
@@ -159,6 +190,12 @@ class WorkingCalendar:
             "country": self.country,
             "off": sorted(day.isoformat() for day in self.off),
             "on": sorted(day.isoformat() for day in self.on),
+            "hours": {
+                str(day): [start.strftime("%H:%M"), end.strftime("%H:%M")]
+                for day, (start, end) in sorted(self.hours.items())
+            },
+            "break_min": self.break_min,
+            "short_eves": self.short_eves,
         }
 
     @classmethod
@@ -173,12 +210,32 @@ class WorkingCalendar:
             country=value["country"],
             off=frozenset(map(dt.date.fromisoformat, value["off"])),
             on=frozenset(map(dt.date.fromisoformat, value["on"])),
+            hours={
+                int(day): (dt.time.fromisoformat(start), dt.time.fromisoformat(end))
+                for day, (start, end) in value.get("hours", {}).items()
+            },
+            break_min=int(value.get("break_min", 60)),
+            short_eves=bool(value.get("short_eves", True)),
         )
 
 
 @lru_cache(maxsize=64)
-def _public_holidays(country: str, year: int) -> frozenset[dt.date]:
-    return frozenset(holidays.country_holidays(country, years=year)) if country else frozenset()
+def _production_calendar(country: str, year: int) -> tuple[frozenset[dt.date], frozenset[dt.date]]:
+    """Return the days off of a country's year, and those days of a weekend to which work was transferred."""
+    if not country:
+        return frozenset(), frozenset()
+    found = holidays.country_holidays(country, years=year)
+    days = frozenset(found)
+    return days, frozenset(day for day in getattr(found, "weekend_workdays", ()) if day.year == year) - days
+
+
+@lru_cache(maxsize=64)
+def _feasts(country: str, year: int) -> frozenset[dt.date]:
+    """Return the public holidays themselves, without the days off that were transferred to elsewhere in the year."""
+    if not country:
+        return frozenset()
+    found = holidays.country_holidays(country, years=year, language="en_US", observed=False)
+    return frozenset(day for day, name in found.items() if "observed" not in name and "substituted" not in name.lower())
 
 
 class Company:

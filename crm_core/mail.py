@@ -7,6 +7,7 @@ password work out of the box. This is the one module that knows `emails` and SMT
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import email.utils
@@ -17,6 +18,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.mime.nonmultipart import MIMENonMultipart
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +94,11 @@ def send(
     empty_at: dt.datetime | None = None,
     user_id: int | None = None,
     headers: Mapping[str, str] | None = None,
+    calendar: str = "",
 ) -> int | None:
     """Write a letter in the caller's transaction and return its delivery's id; it leaves after the commit.
 
-    Of equal (purpose, step, address) only one is ever sent, and None is returned for the rest; without a step every
+    `calendar` is an invitation as iCalendar text, which goes along for programs for calendars. Of equal (purpose, step, address) only one is ever sent, and None is returned for the rest; without a step every
     call is a letter of its own. The body of a `secret` one is emptied at `empty_at`, when its link has expired.
     """
     recipient = check_address(to)
@@ -130,6 +133,7 @@ def send(
         subject=subject,
         text=text,
         html=html,
+        calendar=calendar,
         sender=sender,
         headers=extra,
         local=local,
@@ -270,6 +274,30 @@ def _sender(session: Session, account: Smtp | None) -> str:
 # -- composing -----------------------------------------------------------------------------------------------------
 
 
+class _Letter(emails.Message):
+    """Is a letter that may carry an invitation: another way to say the same, and a file for programs that want one."""
+
+    def __init__(self, *, calendar: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self._calendar = calendar
+        if calendar:
+            self.attach(filename="invite.ics", data=calendar.encode(), mime_type="application/ics")
+
+    def build_message(self, message_cls: type | None = None) -> Any:
+        """Put the invitation beside text and HTML, last, as programs for calendars expect it."""
+        built = super().build_message(message_cls)
+        if self._calendar:
+            method = next(
+                (line[7:].strip() for line in self._calendar.splitlines() if line.startswith("METHOD:")), "PUBLISH"
+            )
+            part = MIMENonMultipart("text", "calendar", charset="utf-8", method=method, component="VEVENT")
+            part.set_payload(base64.encodebytes(self._calendar.encode()).decode("ascii"))
+            part["Content-Transfer-Encoding"] = "base64"
+            alternative = next(one for one in built.walk() if one.get_content_type() == "multipart/alternative")
+            alternative.attach(part)
+        return built
+
+
 def compose(
     *,
     sender: str,
@@ -282,6 +310,7 @@ def compose(
     attachments: Sequence[tuple[str, bytes]] = (),
     date: dt.datetime | None = None,
     dkim: Dkim | None = None,
+    calendar: str = "",
 ) -> bytes:
     """Build a letter as the bytes that go to the server; raise BadLetter for a header of two lines."""
     extra = {check_header(name): check_header(value) for name, value in (headers or {}).items()}
@@ -289,7 +318,8 @@ def compose(
     extra.setdefault("X-Auto-Response-Suppress", "All")
     for value in (sender, to, subject, message_id):
         check_header(value)
-    message = emails.Message(
+    message = _Letter(
+        calendar=calendar,
         subject=subject,
         text=text or None,
         html=html or None,
@@ -520,6 +550,7 @@ def _messages(rows: Any) -> Iterator[tuple[int, Message | Outcome]]:
                 html=letter.html,
                 message_id=message_id,
                 headers=letter.headers,
+                calendar=letter.calendar,
             )
         except (ValueError, LookupError) as error:
             yield delivery_id, Outcome(FAILED, "content", str(error))
@@ -558,7 +589,7 @@ def empty_secrets(context: JobContext) -> dict[str, Any]:
             session,
             sa.update(Letter)
             .where(Letter.secret, Letter.empty_at <= clock.now(), (Letter.text != "") | (Letter.html != ""))
-            .values(text="", html=""),
+            .values(text="", html="", calendar=""),
         )
     return {"emptied": emptied}
 

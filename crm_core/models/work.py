@@ -126,6 +126,8 @@ class Letter(Base):
     subject: Mapped[str]
     text: Mapped[str]
     html: Mapped[str] = mapped_column(default="")
+    calendar: Mapped[str] = mapped_column(default="", server_default="")
+    """An invitation as iCalendar, read by programs for calendars; its METHOD says what they do with it."""
     sender: Mapped[str] = mapped_column(default="")
     headers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     local: Mapped[bool] = mapped_column(default=False)

@@ -395,6 +395,19 @@ def test_the_working_calendar_knows_holidays_and_transfers(
     assert not calendar.is_working_day(dt.date(2027, 1, 1))
     assert not calendar.is_working_day(dt.date(2026, 11, 29))
     form = testapp.get("/settings/calendar").forms["form"]
+    form["hours_4"], form["break_min"] = "9:00 – 16:45", "45"
+    form.submit(status=303)
+
+    calendar = settings(db, app, plugins).calendar
+    assert calendar.hours_of(dt.date(2026, 11, 27)) == (dt.time(9), dt.time(16, 45))
+    assert calendar.minutes_of(dt.date(2026, 11, 27)) == 7 * 60
+    assert calendar.hours_of(dt.date(2026, 11, 3)) == (dt.time(9), dt.time(17)), "the eve of a holiday is shorter"
+    assert calendar.is_working_day(dt.date(2025, 11, 1)), "work was transferred to this Saturday"
+    assert not calendar.is_working_day(dt.date(2025, 11, 3)), "and the day off to this Monday"
+    form = testapp.get("/settings/calendar").forms["form"]
+    form["hours_4"] = "all day"
+    assert "Write hours such as" in form.submit(status=422)
+    form = testapp.get("/settings/calendar").forms["form"]
     form["off"] = "soon"
     assert "is not a date" in form.submit(status=422)
 

@@ -403,3 +403,18 @@ def make_context(db, world, plugins, settings):
 def test_changed_counts_rows(db, row):
     row(state="pending")
     assert changed(db, sa.update(Delivery).values(code="x")) == 1
+
+
+def test_a_letter_may_carry_an_invitation_that_programs_for_calendars_read() -> None:
+    invitation = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:Встреча\r\nEND:VCALENDAR\r\n"
+
+    content = mail.compose(
+        sender='"CRM" <crm@example.com>', to="a@example.com", subject="Встреча", text="Приходите",
+        html="<p>Приходите</p>", message_id="<1@example.com>", calendar=invitation,
+    )  # fmt: skip
+
+    parts = {part.get_content_type(): part for part in email.message_from_bytes(content).walk()}
+    assert parts["text/calendar"].get_param("method") == "REQUEST"
+    assert parts["text/calendar"].get_payload(decode=True).decode() == invitation
+    assert parts["application/ics"].get_filename() == "invite.ics"
+    assert parts["multipart/alternative"].get_payload()[-1] is parts["text/calendar"]

@@ -16,7 +16,7 @@ from crm_core.people import Refused
 from crm_core.security.permissions import SETTINGS_EDIT
 from crm_core.views.account.first_run import step_done
 from crm_core.views.admin.index import CRUMB, FORM, describe, save_settings, setting_field
-from crm_core.views.filling import Filling, choices, go, post_button, say, typed
+from crm_core.views.filling import Filling, choices, go, post_button, say, typed, typed_number
 from crm_core.views.shapes import Action, Crumb, EmptyState, FieldView, FormPage, KeyValue, Section
 
 COMPANY = "crm_core:templates/admin/company.pt"
@@ -285,10 +285,50 @@ def _calendar_page(request: Request, refused: Refused | None = None) -> dict[str
                             help=_("Transfers: dates such as 28.12.2026, each on a line of its own."),
                         ),
                     ]
-                )
+                ),
+                Section(
+                    title=_("Hours"),
+                    text=_("Where a weekday has hours of its own, write them: 09:00-16:45."),
+                    fields=[
+                        form.field("break_min", _("Break, minutes"), "number", calendar.break_min, minimum="0"),
+                        form.field(
+                            "short_eves", _("The day before a public holiday is an hour shorter"), "bool",
+                            calendar.short_eves,
+                        ),
+                        *(
+                            form.field(
+                                f"hours_{day}", title, "text", _hours(calendar, day),
+                                placeholder=f"{calendar.start:%H:%M}-{calendar.end:%H:%M}",
+                            )
+                            for day, title in enumerate(_DAYS)
+                        ),
+                    ],
+                ),
             ],
         ),
     }
+
+
+def _hours(calendar: WorkingCalendar, day: int) -> str:
+    own = calendar.hours.get(day)
+    return "" if own is None else f"{own[0]:%H:%M}-{own[1]:%H:%M}"
+
+
+def _read_hours(request: Request) -> dict[int, tuple[dt.time, dt.time]]:
+    found: dict[int, tuple[dt.time, dt.time]] = {}
+    for day in range(7):
+        line = "".join(typed(request, f"hours_{day}").replace("–", "-").replace("—", "-").split())
+        if not line:
+            continue
+        start, _dash, end = line.partition("-")
+        try:
+            hours = dt.time.fromisoformat(start.zfill(5)), dt.time.fromisoformat(end.zfill(5))
+        except ValueError:
+            raise Refused(_("Write hours such as 09:00-16:45."), f"hours_{day}") from None
+        if hours[0] >= hours[1]:
+            raise Refused(_("The day must end after it begins."), f"hours_{day}")
+        found[day] = hours
+    return found
 
 
 def _days(days: frozenset[dt.date]) -> str:
@@ -330,6 +370,9 @@ def save_calendar(request: Request) -> Any:
             country=country if country in dict(_COUNTRIES) else "",
             off=_read_days(request, "off"),
             on=_read_days(request, "on"),
+            hours=_read_hours(request),
+            break_min=min(600, max(0, typed_number(request, "break_min") or 0)),
+            short_eves=bool(typed(request, "short_eves")),
         )
         if not calendar.days:
             raise Refused(_("Choose at least one day."), "days")
