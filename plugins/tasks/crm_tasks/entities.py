@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from crm_core import clock
-from crm_core.specs import Composer, Entity, Filter, NamedScope, Part, TimelineEntry
+from crm_core.specs import Composer, Entity, Filter, ListTab, NamedScope, Part, RecordAction, TimelineEntry
 from crm_tasks.i18n import _
 from crm_tasks.models import Observer, Task
 from crm_tasks.permissions import AUTHOR, OBSERVER
@@ -163,8 +163,33 @@ def task_entry(row: Any) -> TimelineEntry:
 
 
 def _composer(kind: str, title: str, key: str = "") -> Composer:
-    return Composer(id=f"task-{kind}", title=title, icon=ICONS[kind], key=key, href=f"/tasks/new/{kind}?subject={{subject}}")
+    href = f"/tasks/new/{kind}?subject={{subject}}"
+    return Composer(id=f"task-{kind}", title=title, icon=ICONS[kind], key=key, href=href)
 
+
+def _actions(gate: Any, ids: Sequence[int]) -> Mapping[int, Sequence[RecordAction]]:
+    from crm_tasks.services.acting import actions  # services are written with this entity
+
+    return actions(gate, ids)
+
+
+def _may_give(gate: Any, user_id: int) -> bool:
+    from crm_tasks.services.writing import may_give
+
+    return may_give(gate, user_id)
+
+
+def _heads(subject: Any) -> bool:
+    return bool(subject.headed) or "all" in subject.scopes("tasks:view")
+
+
+TABS: tuple[ListTab, ...] = (
+    ListTab(id="today", title=_("Today"), query="f=owner_id:any:me&f=today:is:1"),
+    ListTab(id="overdue", title=_("Overdue"), query="f=owner_id:any:me&f=overdue:is:1"),
+    ListTab(id="mine", title=_("Mine"), query="f=owner_id:any:me&f=open:is:1"),
+    ListTab(id="handed_out", title=_("Handed out"), query="f=handed_out:is:1&f=open:is:1"),
+    ListTab(id="team", title=_("Of the department"), query="f=team:is:1&f=open:is:1", shown=_heads),
+)
 
 TASKS = Entity(
     name=TASK,
@@ -192,7 +217,20 @@ TASKS = Entity(
         Part(name="tasks.delegation", title=_("Delegation"), schema=DelegationSchema),
     ),
     prepare=prepare_task,
+    hangs="subject",
+    moment="completed_at",
+    entry=task_entry,
+    composer=(
+        _composer(TODO, _("Task"), "t"),
+        _composer(CALL, _("Plan a call")),
+        _composer(MEETING, _("Plan a meeting")),
+        _composer(LETTER, _("Plan a letter")),
+    ),
     next_step=next_step,
+    actions=_actions,
+    tabs=TABS,
+    owners=_may_give,
+    tells_owner=False,
 )
 
 ENTITIES: tuple[Entity, ...] = (TASKS,)

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from pyramid.config import Configurator
 
+from crm_core.events import EventContext
 from crm_core.hooks import hookimpl
-from crm_core.specs import Entity, EventType, Permission, PluginInfo
-from crm_tasks import __version__, entities, events, permissions
+from crm_core.specs import Entity, Event, EventType, Job, Permission, PluginInfo, Setting, SettingsPage
+from crm_tasks import __version__, entities, events, handlers, jobs, permissions, settings
 from crm_tasks.i18n import _
 
 PLUGIN = PluginInfo(
@@ -37,6 +38,24 @@ def crm_entities() -> Iterable[Entity]:
 def crm_event_types() -> Iterable[EventType]:
     """Return the facts that this plugin tells."""
     return events.EVENT_TYPES
+
+
+@hookimpl
+def crm_settings() -> Iterable[Setting | SettingsPage]:
+    """Return how the company works with tasks."""
+    return settings.SETTINGS
+
+
+@hookimpl
+def crm_jobs() -> Iterable[Job]:
+    """Return what is done by the clock."""
+    return jobs.JOBS
+
+
+@hookimpl
+def crm_event(event: Event, context: EventContext) -> None:
+    """Keep what stands beside tasks in step, and make tasks of facts."""
+    handlers.react(event, context)
 
 
 @hookimpl

@@ -32,7 +32,13 @@ STATES: forms.Choices = (
 OPEN_STATES = (OPEN, IN_PROGRESS, WAITING)
 CLOSED_STATES = (DONE, CANCELLED)
 
-STATE_TONES: Mapping[str, str] = {OPEN: "", IN_PROGRESS: "info", WAITING: "warning", DONE: "success", CANCELLED: "muted"}
+STATE_TONES: Mapping[str, str] = {
+    OPEN: "",
+    IN_PROGRESS: "info",
+    WAITING: "warning",
+    DONE: "success",
+    CANCELLED: "muted",
+}
 
 LOW, NORMAL, HIGH, URGENT = "low", "normal", "high", "urgent"
 
@@ -76,12 +82,14 @@ class TaskSchema(forms.RecordSchema):
         _("Assignee"), sorted=True, aliases=("исполнитель", "ответственный", "assignee", "assigned to", "responsible")
     )
     progress = forms.number(
-        _("Progress, %"), whole=True, minimum=0, maximum=100, sorted=True, readonly=True, aliases=("прогресс", "progress")
-    )
+        _("Progress, %"), whole=True, minimum=0, maximum=100, sorted=True, readonly=True,
+        aliases=("прогресс", "progress"),
+    )  # fmt: skip
     place = forms.text(_("Place"), maximum=300, section=_MORE, on_create=False, listed=False)
     text = forms.longtext(
-        _("Details"), searched=True, section=_MORE, aliases=("описание", "комментарий", "текст", "details", "notes")
-    )
+        _("Details"), searched=True, mentions=True, section=_MORE,
+        aliases=("описание", "комментарий", "текст", "details", "notes"),
+    )  # fmt: skip
     result = forms.longtext(
         _("Result"), searched=True, readonly=True, section=_MORE, aliases=("результат", "итог", "result")
     )

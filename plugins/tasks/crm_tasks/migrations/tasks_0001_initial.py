@@ -166,11 +166,13 @@ def upgrade() -> None:
         "tasks_delegation",
         _id(),
         _task(),
+        sa.Column("operation_id", sa.BigInteger(), nullable=False),
         _user("from_id"),
         _user("to_id"),
         _user("by_id"),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("note", sa.Text()),
+        sa.UniqueConstraint("task_id", "operation_id"),
     )
     op.create_index(None, "tasks_delegation", ["task_id", "id"])
     op.create_table(

@@ -139,10 +139,12 @@ class Delegation(Base):
     """The trace of a task from hand to hand."""
 
     __tablename__ = "tasks_delegation"
-    __table_args__ = (sa.Index(None, "task_id", "id"),)
+    __table_args__ = (sa.Index(None, "task_id", "id"), sa.UniqueConstraint("task_id", "operation_id"))
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     task_id: Mapped[int] = mapped_column(sa.ForeignKey("tasks_task.id", ondelete="RESTRICT"))
+    operation_id: Mapped[int]
+    """The operation in which it went; one step of the way for each."""
     from_id: Mapped[int | None] = mapped_column(sa.ForeignKey("core_user.id", ondelete="RESTRICT"))
     to_id: Mapped[int | None] = mapped_column(sa.ForeignKey("core_user.id", ondelete="RESTRICT"))
     by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("core_user.id", ondelete="RESTRICT"))
