@@ -22,6 +22,7 @@ PUBLIC = {
     "account.setup": "the first administrator has no account yet; a one-time code from the console is the proof",
     "account.logo": "the sign-in page shows it",
     "locale": "the language of the sign-in page",
+    "calls.in": "telephony has no account; each message is signed by the secret of its gateway",
 }
 
 #: What every account may call, whatever its roles: pages of one's own, and doors that look for rights inside.
@@ -47,7 +48,7 @@ EVERYBODY = {
 }
 
 #: Views that change something and are not guarded by CSRF: how the caller proves himself instead.
-PROVED: dict[str, str] = {}
+PROVED: dict[str, str] = {"crm_calls.views.intake.take": "signature"}
 
 #: Views whose pages may set styles inside elements.
 LOOSE_STYLES: dict[str, str] = {}

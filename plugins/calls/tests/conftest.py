@@ -1,0 +1,43 @@
+"""What tests of telephony share: a company with lines, a gateway, and clients with numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _load(name: str) -> Any:
+    # The folder is no package, so that plugins' tests of one name do not meet.
+    full = f"crm_calls_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[full] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def crm_plugin_names() -> tuple[str, ...]:
+    """Telephony needs clients; whoever else is installed is tested elsewhere."""
+    return ("clients", "calls")
+
+
+@pytest.fixture
+def office(db: Any, plugins: Any, factories: Any) -> Any:
+    """A department with a head and two managers, their lines, a gateway that signs, and its clients."""
+    return _load("factories").Office(db, plugins, factories)
+
+
+@pytest.fixture
+def fake_exchange() -> Any:
+    """An exchange of loopback that speaks AMI as Asterisk does."""
+    server = _load("exchange").FakeExchange()
+    server.start()
+    yield server
+    server.close()
