@@ -39,7 +39,7 @@ _WORDS = 2000
 ACCENTS = ("indigo", "blue", "teal", "green", "purple", "pink", "red", "orange", "graphite")
 """Accent colours a company may choose; each has its contrast checked in light and dark."""
 
-MACRO_FILES = ("parts", "forms", "lists", "cards", "shell")
+MACRO_FILES = ("parts", "forms", "lists", "boards", "cards", "shell")
 
 
 @dataclass(frozen=True, kw_only=True)

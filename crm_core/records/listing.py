@@ -352,6 +352,22 @@ class Listing:
             )
         )
 
+    def criteria(self, query: ListQuery, *, verb: str = "view", disjoint: bool = False) -> list[ColumnElement[bool]]:
+        """Return what a query finds as one criterion per branch of the gate, for boards and sums asked past a page.
+
+        Branches overlap: a page takes the first rows of each and drops what comes twice. `disjoint` ones do not, so
+        that sums count every record once.
+        """
+        plan = self._plan(query)
+        found: list[ColumnElement[bool]] = []
+        before: list[ColumnElement[bool]] = []
+        branches = self.gate.branches(self.entity, verb)
+        for branch, criteria in zip(branches, self._branches(plan, query, verb), strict=True):
+            others = [sa.or_(*before).is_not(sa.true())] if disjoint and before else []
+            before.append(branch.criterion)
+            found.append(sa.and_(*criteria, *others))
+        return found or [sa.and_(self.gate.alive(self.entity, trash=query.trash), NEVER)]
+
     # -- search ----------------------------------------------------------------------------------------------------
 
     def _found_in_index(self, plan: _Plan, query: ListQuery) -> bool:

@@ -39,6 +39,12 @@ DISCOUNT = "deals:discount"
 SETTINGS = "deals:settings"
 """Edit pipelines, stages, reasons of refusal, VAT, dates and the limit of discounts."""
 
+TARGETS = "deals:targets"
+"""Set targets of sales: of people, departments and groups of products."""
+
+FIGURES = "deals:figures"
+"""See sums over deals, also of those that may not be opened."""
+
 PIPELINES_VIEW = "pipelines:view"
 """See which pipelines, stages and reasons there are."""
 
@@ -137,6 +143,21 @@ PERMISSIONS: tuple[Permission, ...] = (
         scopes=_OWNED,
         default={ADMINISTRATOR: "all", DIRECTOR: "all", HEAD: "team"},
         help=_("Others ask for them; until then such a deal cannot be won and no offer of it goes out."),
+    ),
+    Permission(
+        name=TARGETS,
+        title=_("Set targets of sales"),
+        group=_DEALS,
+        scopes=("team", "all"),
+        default={ADMINISTRATOR: "all", DIRECTOR: "all", HEAD: "team"},
+        help=_("Everybody sees his own."),
+    ),
+    Permission(
+        name=FIGURES,
+        title=_("See sums of deals that may not be opened"),
+        group=_DEALS,
+        scopes=_OWNED,
+        default={ADMINISTRATOR: "all", DIRECTOR: "all", MARKETER: "all", HEAD: "team", MANAGER: "team"},
     ),
     Permission(
         name=SETTINGS,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from crm_core.specs import Entity, Part
 from crm_deals.i18n import _
 from crm_deals.models import LossReason, Pipeline, Stage
-from crm_deals.schemas import DateKindSchema, PipelineSchema, RateSchema, ReasonSchema, StageSchema, VatSchema
+from crm_deals.schemas import (
+    DateKindSchema,
+    PipelineSchema,
+    RateSchema,
+    ReasonSchema,
+    StageSchema,
+    TargetSchema,
+    VatSchema,
+)
 
 PIPELINE, STAGE, REASON = "deals.pipeline", "deals.stage", "deals.reason"
 
@@ -24,6 +32,7 @@ PIPELINES = Entity(
         Part(name="deals.vat", title=_("VAT"), schema=VatSchema),
         Part(name="deals.rate", title=_("Rate of a currency"), schema=RateSchema),
         Part(name="deals.date_kind", title=_("Kind of date"), schema=DateKindSchema),
+        Part(name="deals.target", title=_("Target of sales"), schema=TargetSchema),
     ),
     importable=False,
     searchable=False,

@@ -3,6 +3,7 @@
 from crm_deals.models.catalogue import DateKind, LossReason, Product, ProductGroup, Rate, VatRate
 from crm_deals.models.deals import Deal, DealDate, Line, Member, Party, StageChange
 from crm_deals.models.pipelines import LOST, OPEN, WON, Pipeline, Stage
+from crm_deals.models.targets import Target
 
 __all__ = [
     "LOST",
@@ -21,5 +22,6 @@ __all__ = [
     "Rate",
     "Stage",
     "StageChange",
+    "Target",
     "VatRate",
 ]

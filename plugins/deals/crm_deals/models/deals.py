@@ -32,7 +32,18 @@ class Deal(RecordMixin, Base):
         sa.Index(None, "owner_id", "created_at", "id", postgresql_where=ALIVE),
         sa.Index(None, "team_id", "created_at", "id", postgresql_where=ALIVE),
         sa.Index(None, "created_at", "id", postgresql_where=ALIVE),
-        sa.Index(None, "stage_id", "stage_since", "id", postgresql_where=ALIVE),
+        sa.Index(
+            "ix_deals_deal_board", "stage_id", "stage_since", "id",
+            postgresql_include=["amount_base", "owner_id", "team_id"], postgresql_where=ALIVE,
+        ),
+        sa.Index(
+            "ix_deals_deal_board_owner", "owner_id", "stage_id", "stage_since", "id",
+            postgresql_include=["amount_base", "team_id"], postgresql_where=ALIVE,
+        ),
+        sa.Index(
+            "ix_deals_deal_board_team", "team_id", "stage_id", "stage_since", "id",
+            postgresql_include=["amount_base", "owner_id"], postgresql_where=ALIVE,
+        ),
         sa.Index(None, "pipeline_id", "created_at", "id", postgresql_where=ALIVE),
         sa.Index(None, "owner_id", "expected_close", "id", postgresql_where=OPEN_ALIVE),
         sa.Index(None, "expected_close", "id", postgresql_where=OPEN_ALIVE),
@@ -43,7 +54,7 @@ class Deal(RecordMixin, Base):
         sa.Index(None, "deleted_at", "id", postgresql_where=TRASHED),
         sa.CheckConstraint("state IN ('open','won','lost')", name="state"),
         sa.CheckConstraint("vat_mode IN ('included','on_top','none')", name="vat_mode"),
-    )
+    )  # fmt: skip
 
     name: Mapped[str] = mapped_column(**_KEPT)
     name_sort: Mapped[str] = mapped_column(sa.Text(collation="C"), **_KEPT)

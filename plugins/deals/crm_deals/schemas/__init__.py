@@ -20,6 +20,7 @@ from crm_deals.schemas.pipelines import (
     ReasonSchema,
     StageSchema,
 )
+from crm_deals.schemas.targets import TargetSchema
 
 __all__ = [
     "PRODUCT_KINDS",
@@ -42,5 +43,6 @@ __all__ = [
     "ReasonSchema",
     "ShortSchema",
     "StageSchema",
+    "TargetSchema",
     "VatSchema",
 ]
