@@ -121,7 +121,7 @@ class FakeExchange:
         return ("".join(f"{key}: {value}\r\n" for key, value in message.items()) + "\r\n").encode()
 
 
-# -- what Asterisk says of calls -----------------------------------------------------------------------------------------
+# -- what Asterisk says of calls ---------------------------------------------------------------------------------------
 
 
 class Script:
@@ -135,7 +135,9 @@ class Script:
     def channel(self, channel: str, unique: str = "", **more: Any) -> Script:
         """Begin a channel; the first one is the call."""
         self.unique[channel] = unique or self.linked
-        return self._add("Newchannel", Channel=channel, ChannelState="0", ChannelStateDesc="Down", **self._of(channel), **more)
+        return self._add(
+            "Newchannel", Channel=channel, ChannelState="0", ChannelStateDesc="Down", **self._of(channel), **more
+        )
 
     def dial(self, source: str, to: str, **more: Any) -> Script:
         """Begin to ring another channel."""

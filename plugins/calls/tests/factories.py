@@ -42,7 +42,11 @@ class Office:
         session.flush()
         self.gateway = self.connect(adapter)
         self.secret = gateways.new_secret(session, Subject.system("tests"), self.gateway)
-        for number, user, team in (("101", self.manager, None), ("102", self.colleague, None), ("600", None, self.sales)):
+        for number, user, team in (
+            ("101", self.manager, None),
+            ("102", self.colleague, None),
+            ("600", None, self.sales),
+        ):
             self.line(number, user, team)
 
     def connect(self, adapter: str, name: str = "АТС", **values: str) -> Any:
@@ -91,9 +95,7 @@ class Office:
         if line:
             values["lines"] = (line,)
         at = clock.now() - dt.timedelta(seconds=ago)
-        return services.take(
-            gate or self.gate(), self.gateway.id, CallEvent(event=event, call=call, at=at, **values)
-        )
+        return services.take(gate or self.gate(), self.gateway.id, CallEvent(event=event, call=call, at=at, **values))
 
     def missed(self, call: str = "m1", **values: Any) -> Call:
         """Let a call ring and be missed."""

@@ -123,7 +123,7 @@ def test_nonsense_in_events_is_no_fault() -> None:
     assert parse("Event: X\r\nno colon\r\nKey: a: b\r\n") == {"Event": "X", "Key": "a: b"}
 
 
-# -- the line -----------------------------------------------------------------------------------------------------------
+# -- the line ----------------------------------------------------------------------------------------------------------
 
 
 def account(exchange: Any, **settings: str) -> gateways.Account:
@@ -158,9 +158,8 @@ def test_events_are_heard_and_a_broken_line_is_told(fake_exchange: Any, scripts:
     assert found == ["started", "started", "started", "answered", "ended"]
 
     fake_exchange.hang_up()
-    with pytest.raises(AmiError, match="closed the connection|is lost"):
-        for _event in events:
-            assert time.monotonic() < until + 10
+    with pytest.raises(AmiError, match=r"closed the connection|is lost"):
+        list(events)
 
 
 def test_nothing_can_be_smuggled_into_an_action(fake_exchange: Any) -> None:
@@ -171,7 +170,7 @@ def test_nothing_can_be_smuggled_into_an_action(fake_exchange: Any) -> None:
     assert [one["Action"] for one in fake_exchange.actions] == ["Ping"]
 
 
-# -- the whole way -------------------------------------------------------------------------------------------------------
+# -- the whole way -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
