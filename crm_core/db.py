@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -211,9 +212,18 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
     return engine
 
 
-def fixed(text: str) -> sa.TextClause:
-    """Return a statement that pages ask again and again with other values only: planned once for each connection."""
-    return sa.text(text).execution_options(**{_FIXED: True})
+class Fixed:
+    """A statement that pages ask again and again with other values only: `fixed("SELECT ... WHERE id = :id")`.
+
+    It is planned once for each connection and goes past SQLAlchemy's compiler; gated tables are not for it.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.sql = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("%", "%%"))
+
+    def ask(self, session: Session, **values: Any) -> sa.CursorResult[Any]:
+        """Return the rows for these values."""
+        return session.connection().exec_driver_sql(self.sql, values, execution_options={_FIXED: True})
 
 
 def _execute_fixed(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:

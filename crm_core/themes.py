@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -238,7 +239,8 @@ def add_globals(event: BeforeRender) -> None:
     event["partial"] = partial
     event["look"] = look_of(request)
     event["asset"] = request.asset
-    event["icon"] = lambda name, css="icon": assets.icon(request, name, css)
+    # The same few stand on a page a hundred times.
+    event["icon"] = cache(lambda name, css="icon": assets.icon(request, name, css))
     event["import_map"] = lambda: assets.import_map(request)
     event["csp_nonce"] = getattr(request, "csp_nonce", "")
     event["csrf_token"] = _csrf_token(request)
@@ -299,6 +301,7 @@ def words_json(request: Request) -> assets.Html:
         "nothing_found": _("Nothing found"),
         "searching": _("Searching…"),
         "chosen": _("Selected: {n}"),
+        "mentions": _("Colleagues"),
         "draft_found": _("You began this form earlier and did not save it."),
         "draft_take": _("Continue"),
         "draft_drop": _("Forget it"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from crm_core.db import fixed
+from crm_core.db import Fixed
 from crm_core.forms import FieldInfo, fields_of
 from crm_core.security.subject import Subject
 from crm_core.specs import Entity
@@ -18,7 +18,7 @@ _CACHE = "crm.custom_fields"
 
 
 #: Written as text, since every page asks it and it is always the same.
-_CUSTOM = fixed(
+_CUSTOM = Fixed(
     "SELECT entity, key, title, kind, required, help, section, options, indexed FROM core_field "
     "WHERE deleted_at IS NULL ORDER BY entity, position, id"
 )
@@ -33,7 +33,7 @@ def schema_fields(schema: type) -> dict[str, FieldInfo]:
 def custom_fields(session: Session, entity: Entity) -> dict[str, FieldInfo]:
     """Return the entity's fields made in the browser, by key; one statement for all entities of a session."""
     if _CACHE not in session.info:
-        rows = session.execute(_CUSTOM)
+        rows = _CUSTOM.ask(session)
         known: dict[str, dict[str, FieldInfo]] = {}
         for row in rows:
             known.setdefault(row.entity, {})[row.key] = FieldInfo(

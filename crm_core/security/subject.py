@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from crm_core import clock
-from crm_core.db import fixed
+from crm_core.db import Fixed
 from crm_core.models import accounts
 
 log = structlog.get_logger(__name__)
@@ -114,10 +114,10 @@ _RIGHTS_SQL = """
         (SELECT coalesce(max(version), 0) FROM core_setting) AS settings_version
     """
 
-_SUBJECT_SQL = fixed(f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me")
+_SUBJECT_SQL = Fixed(f"WITH RECURSIVE me AS (SELECT * FROM core_user WHERE id = :user), {_RIGHTS_SQL} FROM me")
 
 #: The session of a cookie, its person and his rights: all that a page needs to know who asks, in one statement.
-_SESSION_SQL = fixed(
+_SESSION_SQL = Fixed(
     f"""
     WITH RECURSIVE door AS (SELECT * FROM core_session WHERE digest = :digest AND expires_at > :now),
     me AS (SELECT u.* FROM core_user u JOIN door ON door.user_id = u.id WHERE u.status = 'active'), {_RIGHTS_SQL},
@@ -130,7 +130,7 @@ _SESSION_SQL = fixed(
 
 def load_subject(session: Session, user_id: int) -> Subject | None:
     """Read a person with all his rights in one statement; None when there is no such account."""
-    row = session.execute(_SUBJECT_SQL, {"user": user_id}).one_or_none()
+    row = _SUBJECT_SQL.ask(session, user=user_id).one_or_none()
     return None if row is None else _subject(row)
 
 
@@ -202,7 +202,7 @@ class SignedIn:
 
 def load_signed_in(session: Session, digest: bytes) -> tuple[SignedIn, Subject] | None:
     """Read the session of a cookie with its person and all his rights in one statement; None when it is not open."""
-    row = session.execute(_SESSION_SQL, {"digest": digest, "now": clock.now()}).one_or_none()
+    row = _SESSION_SQL.ask(session, digest=digest, now=clock.now()).one_or_none()
     if row is None:
         return None
     signed_in = SignedIn(

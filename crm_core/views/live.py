@@ -16,7 +16,7 @@ from pyramid.request import Request
 from pyramid.view import view_config
 
 from crm_core import clock
-from crm_core.db import fixed
+from crm_core.db import Fixed
 from crm_core.i18n import _
 from crm_core.jobs import CANCELLED, FAILED, RUNNING, WAITING
 from crm_core.records.gate import Gate
@@ -30,11 +30,12 @@ MOST_CHANGES = 200
 #: Changes are looked for in the newest partitions only: a page that slept longer is told to look anew by its reader.
 LOOK_BACK = dt.timedelta(hours=12)
 
-_STATE = fixed(
+_STATE = Fixed(
     """
     SELECT
         (SELECT count(*) FROM (SELECT 1 FROM core_notification WHERE user_id = :user AND read_at IS NULL
-            AND (snoozed_until IS NULL OR snoozed_until <= :now) LIMIT 100) n) AS unread,
+            AND (snoozed_until IS NULL OR snoozed_until <= :now) AND NOT EXISTS (SELECT 1 FROM core_notice_hours h
+            WHERE h.user_id = :user AND h.muted_until > :now) LIMIT 100) n) AS unread,
         (SELECT last_value FROM core_change_id_seq) AS change,
         (SELECT coalesce(jsonb_agg(j ORDER BY j.id DESC), '[]') FROM (
             SELECT id, name, title, state, done_units, total_units, message, started_at, finished_at, result, user_id
@@ -112,18 +113,16 @@ def live(request: Request) -> dict[str, Any]:
     since, last_job, watched = read_since(request.GET.get("since", ""))
     now = clock.now()
     fresh = since < 0
-    state = request.db.execute(
-        _STATE,
-        {
-            "user": subject.user_id,
-            "now": now,
-            "recent": now - LOOK_BACK,
-            "since": 2**62 if fresh else since,
-            "last_job": 2**62 if fresh else last_job,
-            "watched": watched,
-            "most": MOST_CHANGES,
-            "entities": [entity.name for entity in gate.plugins.entities.values() if gate.may(entity, "view")],
-        },
+    state = _STATE.ask(
+        request.db,
+        user=subject.user_id,
+        now=now,
+        recent=now - LOOK_BACK,
+        since=2**62 if fresh else since,
+        last_job=2**62 if fresh else last_job,
+        watched=watched,
+        most=MOST_CHANGES,
+        entities=[entity.name for entity in gate.plugins.entities.values() if gate.may(entity, "view")],
     ).one()
     running = [row for row in state.jobs if row["state"] in (WAITING, RUNNING)]
     ended = [row for row in state.jobs if row["state"] not in (WAITING, RUNNING)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 TONES = ("", "accent", "success", "warning", "danger", "info", "muted")
@@ -95,10 +96,22 @@ class PersonView:
     @staticmethod
     def of(name: str, id: int | None = None, **more: Any) -> PersonView:
         """Make a person with initials and a steady colour from the name."""
-        words = [word for word in name.split() if word[:1].isalpha()]
-        initials = "".join(word[0] for word in words[:2]).upper() or "?"
         color = COLORS[1 + (id if id is not None else sum(map(ord, name))) % (len(COLORS) - 1)]
-        return PersonView(name=name, id=id, **{"initials": initials, "color": color, **more})
+        return PersonView(name=name, id=id, **{"initials": _initials(name), "color": color, **more})
+
+
+@lru_cache(maxsize=20_000)
+def _initials(name: str) -> str:
+    words = [word for word in name.split() if word[:1].isalpha()]
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@_many
+class TextPiece:
+    """A part of a text: plain, or the name of a colleague whom it mentions."""
+
+    text: str
+    user_id: int | None = None
 
 
 # --- the shell -----------------------------------------------------------------------------------------------------
@@ -423,6 +436,8 @@ class ListPage:
     selectable: bool = True
     note: str = ""
     """A line beneath: "3 more, not open to you"."""
+    below: PanelFrame | None = None
+    """A block under the table, loaded after the first paint."""
 
     @property
     def shown(self) -> list[Column]:
@@ -519,6 +534,8 @@ class FieldView:
     """As the control needs it: text, ISO date, id; a sequence of texts for several; True or False for `bool`."""
     display: Any = ""
     """As people read it."""
+    pieces: Sequence[TextPiece] = ()
+    """A long text that mentions somebody, in pieces."""
     required: bool = False
     readonly: bool = False
     help: str = ""
@@ -715,6 +732,8 @@ class TimelineItem:
     when_machine: str = ""
     who: PersonView | None = None
     text: str = ""
+    pieces: Sequence[TextPiece] = ()
+    """A text that mentions somebody, in pieces; shown instead of `text`."""
     html: str = ""
     """Cleaned HTML of a letter; shown instead of `text`."""
     href: str = ""
@@ -798,6 +817,7 @@ class CardPage:
     tags: FieldView | None = None
     version: int | str = ""
     favourite: Action | None = None
+    follow: Action | None = None
     previous_href: str = ""
     next_href: str = ""
     live: str = ""

@@ -21,7 +21,7 @@ from pyramid.settings import asbool
 from pyramid.view import view_config
 
 from crm_core import clock
-from crm_core.db import fixed
+from crm_core.db import Fixed
 from crm_core.i18n import LOCALE_COOKIE, LOCALES, _
 from crm_core.jobs import RUNNING, WAITING
 from crm_core.plugins import Plugins
@@ -60,11 +60,12 @@ MOST_FAVOURITES = 20
 BOTTOM = 4
 IMPORT = "/imports/new"
 
-_STATE = fixed(
+_STATE = Fixed(
     """
     SELECT
         (SELECT count(*) FROM (SELECT 1 FROM core_notification WHERE user_id = :user AND read_at IS NULL
-            AND (snoozed_until IS NULL OR snoozed_until <= :now) LIMIT 100) n) AS unread,
+            AND (snoozed_until IS NULL OR snoozed_until <= :now) AND NOT EXISTS (SELECT 1 FROM core_notice_hours h
+            WHERE h.user_id = :user AND h.muted_until > :now) LIMIT 100) n) AS unread,
         (SELECT last_value FROM core_change_id_seq) AS change,
         (SELECT coalesce(max(id), 0) FROM core_job WHERE user_id = :user) AS last_job,
         (SELECT coalesce(jsonb_agg(j ORDER BY j.id DESC), '[]') FROM (
@@ -289,15 +290,13 @@ def shell_of(request: Request) -> Shell | None:
     found = places(request)
     menu = groups(request, found)
     with reading_session(request) as session:
-        state = session.execute(
-            _STATE,
-            {
-                "user": subject.user_id,
-                "now": clock.now(),
-                "teams": sorted(subject.team_ids),
-                "favourites": MOST_FAVOURITES,
-                "views": MOST_VIEWS,
-            },
+        state = _STATE.ask(
+            session,
+            user=subject.user_id,
+            now=clock.now(),
+            teams=sorted(subject.team_ids),
+            favourites=MOST_FAVOURITES,
+            views=MOST_VIEWS,
         ).one()
         gate = Gate(session, subject, request.registry["crm.plugins"])
         favourites = _favourites(request, gate, state.favourites)

@@ -12,7 +12,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webob.multidict import MultiDict
 
-from crm_core.db import fixed
+from crm_core.db import Fixed
 from crm_core.forms import FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Preference
@@ -22,7 +22,7 @@ from crm_core.views.filling import go, say
 from crm_core.views.records import filters
 from crm_core.views.records.cards import card_href, record_actions
 from crm_core.views.records.context import EntityContext
-from crm_core.views.records.reading import Reader
+from crm_core.views.records.reading import NAMED, Reader
 from crm_core.views.shapes import Action, Cell, Column, EmptyState, ListPage, Notice, PersonView, Row, SavedView, Tab
 
 #: Columns that stay on a phone beside the first.
@@ -40,7 +40,7 @@ class Kept:
 
 
 #: Written as text, since it stands on every list and is always the same.
-_KEPT = fixed(
+_KEPT = Fixed(
     "SELECT id, name, owner_id, query, shared, pinned, position FROM core_view WHERE entity = :entity "
     "AND (owner_id = :user OR shared = 'all' OR (shared = 'team' AND team_id = ANY(:teams))) "
     "UNION ALL SELECT 0, '', user_id, value, '', false, 0 FROM core_preference WHERE user_id = :user AND key = :key"
@@ -63,7 +63,7 @@ def read_kept(request: Request, entity: Entity) -> Kept:
     }
     chosen: tuple[str, ...] = ()
     found = []
-    for one in request.db.execute(_KEPT, values):
+    for one in _KEPT.ask(request.db, **values):
         if one.id == 0:
             chosen = tuple(str(name) for name in one.query) if isinstance(one.query, list) else ()
         else:
@@ -88,7 +88,7 @@ def show_list(context: EntityContext, request: Request) -> Any:
         return HTTPSeeOther(filters.address(request, context.entity.url, wanted))
     present = filters.full_query(request, query, after="", before="")
     return {
-        "page": list_page(request, context, listing, query, problem),
+        "page": _dressed(request, context, list_page(request, context, listing, query, problem)),
         "filters_href": f"{context.entity.url}/filters?{present}",
     }
 
@@ -111,6 +111,11 @@ def read_query(request: Request) -> tuple[ListQuery, Any]:
         return ListQuery(trash=request.GET.get("trash") == "1"), error.message
 
 
+def _dressed(request: Request, context: EntityContext, page: ListPage) -> ListPage:
+    dress = context.entity.dress_list
+    return page if dress is None else dress(request, page)
+
+
 def list_page(
     request: Request, context: EntityContext, listing: Listing, query: ListQuery, problem: Any = None
 ) -> ListPage:
@@ -128,9 +133,10 @@ def list_page(
         request.response.status_int = 400
     reader = Reader(request)
     infos = [listing.fields[name] for name in names]
-    for row in page.rows:
-        for info in infos:
-            reader.names.want(info, info.value(row))
+    for info in infos:
+        if info.kind in NAMED:
+            for row in page.rows:
+                reader.names.want(info, info.value(row))
     filters.want_names(reader.names, listing, query)
     reader.names.load()
     acts = {} if query.trash else record_actions(request, entity, [row.id for row in page.rows], in_row=True)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from pyramid.request import Request
 from sqlalchemy.dialects import postgresql as pg
 
-from crm_core import clock
-from crm_core.db import fixed
+from crm_core import clock, notify
+from crm_core.db import Fixed
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Principal, Role, Team, User
@@ -22,7 +22,7 @@ from crm_core.records import cleaning
 from crm_core.records.gate import Gate
 from crm_core.records.settings import NEW_TAGS
 from crm_core.security.permissions import SETTINGS_EDIT
-from crm_core.views.shapes import COLORS, Badge, Cell, Choice, Entry, FieldView, PersonView
+from crm_core.views.shapes import COLORS, Badge, Cell, Choice, Entry, FieldView, PersonView, TextPiece
 
 #: What several phones, addresses and messengers of a record may be.
 ENTRY_TYPES: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -53,8 +53,18 @@ _CONTROLS = {"inn": "text", "team": "record", "user": "user"}
 #: Marks the number of a tag in a form, so that a word made of digits is still a word.
 TAG_MARK = "#"
 
+#: Offers colleagues while one types.
+PEOPLE = "/options/people"
+
 #: The value that means the reader himself in filters by people.
 ME = "me"
+
+
+def pieces_of(text: str) -> list[TextPiece]:
+    """Return a text in pieces where it mentions somebody; none where it is plain."""
+    if not notify.mentioned(text):
+        return []
+    return [TextPiece(text=said, user_id=user_id) for said, user_id in notify.pieces(text)]
 
 
 def color_of(colour: str, number: int) -> str:
@@ -71,6 +81,10 @@ class Person:
     active: bool = True
 
 
+#: Kinds of fields whose values are numbers of something that has a name.
+NAMED = ("user", "team", "tags", "record")
+
+
 @dataclass
 class Names:
     """What ids in records are called; `want` collects them, `load` asks for all of them at once."""
@@ -84,7 +98,7 @@ class Names:
 
     def want(self, info: FieldInfo, value: Any) -> None:
         """Note down what a value of a field points at."""
-        if value in (None, "", []):
+        if not value:
             return
         if info.kind in ("user", "team"):
             self.want_ids(info.kind, [value])
@@ -116,7 +130,7 @@ class Names:
         asked = {kind: sorted(wanted.get(kind, set()) - names.keys()) for kind, names in known.items()}
         if not any(asked.values()):
             return
-        for kind, number, name, more, state in self.gate.session.execute(_NAMES, asked):
+        for kind, number, name, more, state in _NAMES.ask(self.gate.session, **asked):
             if kind == "user":
                 self.people[number] = Person(name, more, state == ACTIVE)
             elif kind == "team":
@@ -137,7 +151,7 @@ def _labels(gate: Gate, name: str, ids: Iterable[int]) -> dict[int, str]:
 
 
 #: Written as text, since it stands on every page and is always the same.
-_NAMES = fixed(
+_NAMES = Fixed(
     "SELECT 'user', id, name, photo, status FROM core_user WHERE id = ANY(:user) "
     "UNION ALL SELECT 'team', id, name, '', '' FROM core_team WHERE id = ANY(:team) "
     "UNION ALL SELECT 'tag', id, name, colour, '' FROM core_tag WHERE id = ANY(:tag)"
@@ -207,7 +221,7 @@ class Reader:
             return str(self.formats.datetime(value))
         if isinstance(value, dt.date):
             return str(self.formats.date(value))
-        return str(value)
+        return notify.plain(value) if info.mentions else str(value)
 
     def choice(self, info: FieldInfo, value: Any) -> str:
         """Return the title of one of a field's choices."""
@@ -253,13 +267,13 @@ class Reader:
         return self._cell(info, value, row)
 
     def _cell(self, info: FieldInfo, value: Any, row: Any) -> Cell:
-        value = typed_value(info, value)
         if info.kind == "bool":
             return Cell(kind="bool", value=bool(value))
-        if value in (None, "", [], {}):
+        if value is None or value == "" or value == [] or value == {}:
             return _EMPTY
         if info.kind in MULTI:
             return self._entries_cell(info, value)
+        value = typed_value(info, value)
         if info.kind == "tags":
             badges = self.tag_badges(value)
             return Cell(kind="tags", badges=badges[:3], more=max(0, len(badges) - 3))
@@ -331,6 +345,8 @@ class Reader:
         text = self.text(info, value, currency=getattr(record, "currency", "") or "")
         if isinstance(value, dt.datetime):
             return FieldView(display=self.formats.relative(value), hint=text, **made)
+        if info.mentions:
+            return FieldView(display=text, pieces=pieces_of(value), **made)
         if info.kind == "text" and _is_site(info, text):
             return FieldView(display=_bare(text), href=_address(text), **made)
         return FieldView(display=text, **made)
@@ -406,7 +422,7 @@ class Reader:
         if info.kind == "user":
             person = self.names.people.get(int(raw)) if str(raw).isdecimal() else None
             choices = [Choice(value=str(raw), title=person.name)] if person else []
-            return FieldView(value=raw, choices=choices, options_href="/options/people", **made)
+            return FieldView(value=raw, choices=choices, options_href=PEOPLE, **made)
         if info.kind == "team":
             team = self.names.teams.get(int(raw)) if str(raw).isdecimal() else None
             choices = [Choice(value=str(raw), title=team)] if team else []
@@ -416,6 +432,7 @@ class Reader:
         if info.kind == "money":
             return FieldView(value=raw, currency=self.request.company.currency, **made)
         if info.kind == "longtext":
+            made.setdefault("options_href", PEOPLE if info.mentions else "")
             return FieldView(value=raw, wide=True, rows=4, **made)
         return FieldView(value=raw, **made)
 
