@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from crm_core import clock
 from crm_core.db import changed
 from crm_core.i18n import TranslationString, _
+from crm_core.models.notifications import NoticeHours
 from crm_core.models.work import Notification
 from crm_core.notify.telling import DOMAIN
 
@@ -46,8 +47,10 @@ class Item:
 
 
 def unread_count(session: Session, user_id: int, *, most: int = 100) -> int:
-    """Return how many notifications wait to be read, counting no further than `most`."""
-    waiting = sa.select(Notification.id).where(*_due(user_id), Notification.read_at.is_(None)).limit(most).subquery()
+    """Return how many notifications wait to be read, counting no further than `most`; none while he wants quiet."""
+    muted = sa.exists().where(NoticeHours.user_id == user_id, NoticeHours.muted_until > clock.now())
+    unread = (*_due(user_id), Notification.read_at.is_(None), ~muted)
+    waiting = sa.select(Notification.id).where(*unread).limit(most).subquery()
     return session.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from crm_core import clock
+from crm_core import clock, notify
 from crm_core.company import APPROVAL, CLOSED, INVITATION, SIGN_UP, Company
 from crm_core.i18n import LOCALES, _
 from crm_core.models import Role, SignInEvent, Team, User, UserRole, UserSession
 from crm_core.models.accounts import ACTIVE, DELETED, DISABLED, PENDING, UNCONFIRMED
+from crm_core.notify.kinds import SECURITY
 from crm_core.people import letters
 from crm_core.people.reach import Denied, Refused, require, require_reach, whole
 from crm_core.people.rights import require_administrator
@@ -255,6 +256,7 @@ def _set_password(session: Session, post: letters.Post, user: User, password: st
     session.flush()
     sessions.end_sessions(session, user.id, keep=keep)
     tokens.revoke(session, tokens.RESET, user.id)
+    _warn(session, user, _("The password of your account was changed"))
     _write(session, post, letters.PASSWORD_CHANGED, user, path="/forgot")
 
 
@@ -311,6 +313,7 @@ def confirm_address(session: Session, post: letters.Post, secret: str) -> User:
         session, Subject.system("address confirmed"), kind="address", entity="core.user", record_id=user.id
     )
     _write(session, post, letters.ADDRESS_CHANGED, user, email=email)
+    _warn(session, user, _("The address of your account was changed"))
     user.email = email
     user.email_confirmed_at = clock.now()
     session.flush()
@@ -500,6 +503,12 @@ def _forget(session: Session, user: User, left_name: str) -> None:
     user.name, user.email, user.phone, user.job_title, user.photo = left_name, "", "", "", ""
     user.password_hash, user.team_id, user.status = None, None, DELETED
     session.flush()
+
+
+def _warn(session: Session, user: User, said: str) -> None:
+    # Under the bell of every device where he is signed in; the letter goes to the address itself.
+    key = f"security:{user.id}:{clock.now().timestamp():.3f}"
+    notify.notify(session, user.id, key=key, kind=SECURITY, title=said, href="/profile/sessions")
 
 
 def _write(session: Session, post: letters.Post, letter: letters.Letter, user: User, **options: Any) -> None:

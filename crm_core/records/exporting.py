@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 import xlsxwriter
 
+from crm_core import notify
 from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.models.records import Tag
@@ -99,7 +100,7 @@ def _cell(info: FieldInfo, value: Any, labels: Mapping[str, Mapping[int, str]], 
         from zoneinfo import ZoneInfo
 
         return value.astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0)
-    return value
+    return notify.plain(value) if info.mentions else value
 
 
 def write_csv(path: Path, headers: Sequence[str], cells: Iterable[Sequence[Any]]) -> int:

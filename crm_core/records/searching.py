@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from crm_core import notify
 from crm_core.forms import MULTI
 from crm_core.models.records import SearchText
 from crm_core.records import cleaning
@@ -60,7 +61,7 @@ def search_text(entity: Entity, row: Mapping[str, Any]) -> str:
         elif info.kind in MULTI:
             parts.extend(entry["value"] for entry in value)
         else:
-            parts.append(str(value))
+            parts.append(notify.plain(value) if info.mentions else str(value))
     return cleaning.sort_key(" ".join(parts))[:4000]
 
 

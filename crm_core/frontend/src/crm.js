@@ -4,6 +4,7 @@ import "./palette.js";
 import "./lists.js";
 import "./cards.js";
 import "./fields.js";
+import "./mentions.js";
 import {
   announce, ask, behave, closeDialog, complain, confirmTyped, csrf, goTo, hear, icon, isTyping, keepToast, key, keyOf, on, openDialog, refresh,
   reloadMain, sendForm, tell, toast, wake, word, working,

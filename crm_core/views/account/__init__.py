@@ -32,12 +32,13 @@ def includeme(config: Configurator) -> None:
     config.add_route("account.password", "/profile/password")
     config.add_route("account.address", "/profile/address")
     config.add_route("account.preferences", "/profile/preferences")
+    config.add_route("account.notifications", "/profile/notifications")
     config.add_route("account.sessions", "/profile/sessions")
     config.add_route("account.end_session", "/profile/sessions/{id:[0-9]+}/end")
     config.add_route("account.end_others", "/profile/sessions/end-others")
     config.add_route("account.face", "/faces/{digest:[0-9a-f]{64}}.png")
     config.add_route("account.logo", "/logo.png")
-    for room in ("doors", "links", "first_run", "profile", "pictures"):
+    for room in ("doors", "links", "first_run", "profile", "notifications", "pictures"):
         config.scan(f"crm_core.views.account.{room}")
     if find_spec("crm_core.views.errors") is None:
         config.add_forbidden_view(_forbidden)

@@ -34,6 +34,7 @@ def tabs(active: str) -> list[Tab]:
     """Return the pages of one's own profile."""
     pages = (
         ("profile", _("Profile"), "/profile"),
+        ("notifications", _("Notifications"), "/profile/notifications"),
         ("password", _("Password and address"), "/profile/password"),
         ("sessions", _("Devices"), "/profile/sessions"),
     )

@@ -10,7 +10,7 @@ from pyramid.config import Configurator
 
 from crm_core.plugins import Plugins, configured
 from crm_core.specs import Entity
-from crm_core.views.records import bulk, cards, changes, editing, lists, options, rights, saved
+from crm_core.views.records import bulk, cards, changes, editing, following, lists, options, rights, saved
 from crm_core.views.records.context import of_entity, of_record
 
 _T = "crm_core:templates/records/"
@@ -69,6 +69,15 @@ _ONE = (
     Page("share", "/share", "assign", get=rights.show_share, post=rights.share, template="form.pt", record=True),
     Page("unshare", r"/unshare/{grant:\d{1,18}}", "assign", post=rights.unshare, record=True),
     Page("step", "/{way:next|previous}", "view", get=cards.step, record=True),
+    Page(
+        "follow",
+        "/follow",
+        "view",
+        get=following.show_followers,
+        post=following.follow,
+        template="followers.pt",
+        record=True,
+    ),
     Page("favourite", "/favourite", "view", post=cards.favourite, record=True),
     Page("delete", "/delete", "delete", post=cards.delete, record=True),
     Page("restore", "/restore", "delete", post=cards.restore, record=True),

@@ -28,6 +28,7 @@ from crm_core.views.filling import post_button
 from crm_core.views.records.context import RecordContext
 from crm_core.views.records.editing import back_of, editable, fields_of, undo_href
 from crm_core.views.records.filters import by_section
+from crm_core.views.records.following import follow_action
 from crm_core.views.records.reading import Reader
 from crm_core.views.shapes import (
     Action,
@@ -222,6 +223,7 @@ def _around(context: RecordContext, request: Request, card: CardPage) -> CardPag
             method="post",
             look="ghost",
         ),
+        follow=None if context.trashed else follow_action(context),
         # Which ones these are is asked when somebody goes there: a card is opened far more often than left so.
         previous_href=f"{href}/previous{among}",
         next_href=f"{href}/next{among}",
@@ -260,6 +262,7 @@ def _menu(request: Request, context: RecordContext) -> list[Action]:
         Action(title=_("History of changes"), href=f"{href}/history", icon="history"),
         Action(title=_("As of a date…"), href=f"{href}/as-of", icon="calendar-time"),
         Action(title=_("Who sees this"), href=f"{href}/access", icon="eye", open="dialog"),
+        Action(title=_("Who follows this"), href=f"{href}/follow", icon="bell-ringing", open="dialog"),
     ]
     if context.allows("assign"):
         found.append(Action(title=_("Share"), href=f"{href}/share", icon="share", open="dialog"))

@@ -25,7 +25,7 @@ from crm_core.views.records.cards import facts_of, file_view
 from crm_core.views.records.context import RecordContext
 from crm_core.views.records.editing import fields_of
 from crm_core.views.records.filters import by_section
-from crm_core.views.records.reading import Reader, principal_names, typed_value
+from crm_core.views.records.reading import Reader, pieces_of, principal_names, typed_value
 from crm_core.views.shapes import (
     Action,
     ChangeView,
@@ -314,6 +314,7 @@ def _moment_item(
         icon=entry.icon,
         title=reader.say(entry.title),
         text=entry.text,
+        pieces=pieces_of(entry.text),
         files=attached,
         tone=entry.tone,
         href=href,

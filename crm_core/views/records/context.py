@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 
+from crm_core.models.notifications import Follow
 from crm_core.models.records import Favourite, Merged
 from crm_core.records.gate import NEVER, Gate
 from crm_core.specs import Entity
@@ -48,10 +49,11 @@ class RecordContext(EntityContext):
             self._follow_merge(number)
             raise HTTPNotFound
         self.item: Any = row[0]
-        self.verbs = {name for name, held in zip(VERBS, row[2:], strict=True) if held}
+        self.verbs = {name for name, held in zip(VERBS, row[3:], strict=True) if held}
         if self.trashed:
             self.verbs &= {"delete"}
         self.favourite: bool = bool(row[1])
+        self.following: bool = bool(row[2])
         if verb not in ("view", *self.verbs):
             raise HTTPForbidden
 
@@ -77,8 +79,13 @@ class RecordContext(EntityContext):
             Favourite.entity == self.entity.name,
             Favourite.record_id == model.id,
         )
+        following = sa.exists().where(
+            Follow.user_id == gate.subject.user_id,
+            Follow.entity == self.entity.name,
+            Follow.record_id == model.id,
+        )
         statement = sa.select(
-            model, favourite, *(_reach(gate, self.entity, verb).label(f"may_{verb}") for verb in VERBS)
+            model, favourite, following, *(_reach(gate, self.entity, verb).label(f"may_{verb}") for verb in VERBS)
         ).where(model.id == number, gate.criterion(self.entity, "view", trash=trash))
         return gate.session.execute(statement).one_or_none()
 

@@ -22,7 +22,7 @@ from crm_clients.schemas import (
     InteractionSchema,
     PersonSchema,
 )
-from crm_core import forms
+from crm_core import forms, notify
 from crm_core.db import RecordRef
 from crm_core.records import cleaning
 from crm_core.specs import Composer, DoubleRule, Entity, Filter, ImportLink, Part, TimelineEntry
@@ -60,7 +60,7 @@ def prepare_company(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def prepare_interaction(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the line by which an interaction is named in lists."""
-    lines = (row.get("text") or row.get("next_step") or "").strip().splitlines()
+    lines = (notify.plain(row.get("text")) or row.get("next_step") or "").strip().splitlines()
     first = lines[0].strip() if lines else ""
     return {"summary": first if len(first) <= SUMMARY else first[: SUMMARY - 1].rstrip() + "…"}
 

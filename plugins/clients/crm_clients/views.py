@@ -202,7 +202,8 @@ def _recording_field(request: Request, name: str, kind: str, value: str, error: 
         return FieldView(title=say(_("Outcome")), kind="choice", choices=_choices(request, OUTCOMES), **more)
     if name == "text":
         title = _("Note") if kind == NOTE else _("What was said")
-        return FieldView(title=say(title), kind="longtext", rows=3, wide=True, required=kind == NOTE, **more)
+        more |= {"rows": 3, "wide": True, "required": kind == NOTE, "options_href": "/options/people"}
+        return FieldView(title=say(title), kind="longtext", **more)
     if name == "next_step":
         return FieldView(title=say(_("Next step")), kind="text", maxlength=500, **more)
     if name == "minutes":
