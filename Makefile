@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq
 export PYTHONWARNINGS := ignore:pkg_resources is deprecated
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check assets dist lock bench bench-load clean install develop
+.PHONY: help demo serve test faults check assets dist lock bench bench-load clean install develop
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ serve: assets  ## An empty installation at the same place (PORT=, DATA=)
 
 test: develop assets  ## All tests (ARGS= goes to pytest)
 	@mkdir -p $(VENV)/templates && CHAMELEON_CACHE=$(CURDIR)/$(VENV)/templates $(PY) -m pytest -n 2 $(ARGS)
+
+faults: develop assets  ## Workers killed, servers stopped: what is promised holds, in the large form (FAULTS=20)
+	@CRM_FAULTS=$(or $(FAULTS),20) $(PY) -m pytest -s -q tests/faults $(ARGS)
 
 check: develop  ## ruff, mypy, import-linter, translations
 	@$(BIN)/ruff check .
