@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crm_core.specs import EventType
 from crm_deals.i18n import _
+from crm_deals.lead_permissions import LEADS_TAKE, LEADS_VIEW
 from crm_deals.permissions import DISCOUNT, VIEW
 
 STAGE_CHANGED = "deals.deal.stage_changed"
@@ -27,7 +28,25 @@ DISCOUNT_ASKED = "deals.discount.asked"
 DISCOUNT_DECIDED = "deals.discount.decided"
 """A discount over the limit was approved or declined."""
 
-_DEALS = _("Deals")
+LEAD_RECEIVED = "deals.lead.received"
+"""A request came from outside, or was written down."""
+
+LEAD_TAKEN = "deals.lead.taken"
+"""A lead became a deal."""
+
+LEAD_LINKED = "deals.lead.linked"
+"""A lead was found to be the request of a client who was there."""
+
+LEAD_REJECTED = "deals.lead.rejected"
+"""A lead was nothing."""
+
+LEAD_HANDED = "deals.lead.handed"
+"""A person is to answer a lead."""
+
+LEAD_LATE = "deals.lead.late"
+"""A lead waits longer than it should."""
+
+_DEALS, _LEADS = _("Deals"), _("Leads")
 
 EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
@@ -77,7 +96,41 @@ EVENT_TYPES: tuple[EventType, ...] = (
         payload=("id", "percent", "approved"),
         notify=("bell",),
         group=_DEALS,
-        icon="discount-check",
+        icon="percentage",
         told_to=VIEW,
+    ),
+    EventType(
+        name=LEAD_RECEIVED,
+        title=_("A new lead that is nobody's"),
+        payload=("id", "source", "owner_id", "form_id"),
+        notify=("bell",),
+        group=_LEADS,
+        icon="inbox",
+        told_to=LEADS_TAKE,
+    ),
+    EventType(
+        name=LEAD_TAKEN,
+        title=_("A lead was taken"),
+        payload=("id", "deal_id", "person_id", "company_id", "user_id"),
+    ),
+    EventType(name=LEAD_LINKED, title=_("A lead was linked to a client"), payload=("id", "entity", "record_id")),
+    EventType(name=LEAD_REJECTED, title=_("A lead was rejected"), payload=("id", "reason")),
+    EventType(
+        name=LEAD_HANDED,
+        title=_("A lead is mine to answer"),
+        payload=("id", "user_id"),
+        notify=("bell",),
+        group=_LEADS,
+        icon="inbox",
+        told_to=LEADS_VIEW,
+    ),
+    EventType(
+        name=LEAD_LATE,
+        title=_("A lead of mine or of my department waits too long"),
+        payload=("id", "owner_id"),
+        notify=("bell",),
+        group=_LEADS,
+        icon="alarm",
+        told_to=LEADS_VIEW,
     ),
 )

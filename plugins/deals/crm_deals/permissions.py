@@ -5,6 +5,7 @@ from __future__ import annotations
 from crm_core.security.permissions import ADMINISTRATOR, DIRECTOR, HEAD, MANAGER, MARKETER, SPECIALIST
 from crm_core.specs import SCOPES, Permission
 from crm_deals.i18n import _
+from crm_deals.lead_permissions import LEAD_PERMISSIONS
 
 VIEW = "deals:view"
 """See deals with all that belongs to them."""
@@ -183,4 +184,5 @@ PERMISSIONS: tuple[Permission, ...] = (
         group=_CATALOGUE,
         default=dict.fromkeys((ADMINISTRATOR, DIRECTOR, HEAD), "all"),
     ),
+    *LEAD_PERMISSIONS,
 )

@@ -3,9 +3,10 @@
 from crm_core.specs import Entity
 from crm_deals.entities.catalogue import GROUP, GROUPS, PRODUCT, PRODUCTS
 from crm_deals.entities.deals import DEAL, DEALS, SHORT_ROWS
+from crm_deals.entities.leads import LEAD, LEADS
 from crm_deals.entities.pipelines import PIPELINE, PIPELINES, REASON, REASONS, STAGE, STAGES
 
-ENTITIES: tuple[Entity, ...] = (DEALS, PRODUCTS, GROUPS, PIPELINES, STAGES, REASONS)
+ENTITIES: tuple[Entity, ...] = (DEALS, LEADS, PRODUCTS, GROUPS, PIPELINES, STAGES, REASONS)
 
 __all__ = [
     "DEAL",
@@ -13,6 +14,8 @@ __all__ = [
     "ENTITIES",
     "GROUP",
     "GROUPS",
+    "LEAD",
+    "LEADS",
     "PIPELINE",
     "PIPELINES",
     "PRODUCT",

@@ -2,6 +2,7 @@
 
 from crm_deals.models.catalogue import DateKind, LossReason, Product, ProductGroup, Rate, VatRate
 from crm_deals.models.deals import Deal, DealDate, Line, Member, Party, StageChange
+from crm_deals.models.leads import Lead, LeadForm, LeadIntake, LeadRule, LeadTurn
 from crm_deals.models.pipelines import LOST, OPEN, WON, Pipeline, Stage
 from crm_deals.models.targets import Target
 
@@ -12,6 +13,11 @@ __all__ = [
     "DateKind",
     "Deal",
     "DealDate",
+    "Lead",
+    "LeadForm",
+    "LeadIntake",
+    "LeadRule",
+    "LeadTurn",
     "Line",
     "LossReason",
     "Member",

@@ -28,7 +28,7 @@ def tell_heads(context: Any, ids: Sequence[int], fact: str) -> None:
         sa.select(Deal.id, Deal.name, Deal.team_id, Deal.closed_at).where(Deal.id.in_(list(ids))),
         execution_options={UNGATED: "heads see what their departments own, and the bell asks the gate again"},
     ).all()
-    heads = _heads(session)
+    heads = heads_of_departments(session)
     title = _("The deal is won: ${deal}") if fact == WON else _("The deal is refused: ${deal}")
     for row in rows:
         notify.notify(
@@ -45,7 +45,7 @@ def tell_heads(context: Any, ids: Sequence[int], fact: str) -> None:
         )
 
 
-def _heads(session: Any) -> Mapping[int, set[int]]:
+def heads_of_departments(session: Any) -> Mapping[int, set[int]]:
     """Return the heads of each department: its own and those of the departments above it."""
     teams = {row.id: row for row in session.execute(sa.select(Team.id, Team.parent_id, Team.head_id))}
     found: dict[int, set[int]] = {}
