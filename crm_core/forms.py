@@ -26,6 +26,22 @@ MULTI = ("phones", "emails", "messengers")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Feed:
+    """Says how imports fill in a field that no form writes, or find what a word in a cell stands for."""
+
+    within: str = ""
+    """For a link: the field of the same record that the linked one must agree with: a stage within its pipeline."""
+    words: Callable[[Any], Iterable[str]] | None = None
+    """(row of the linked record, or value of a choice) -> other words by which it is known."""
+    empty: tuple[str, ...] = ()
+    """Words that mean that nothing is filled in."""
+    strict: bool = False
+    """Reject a row with a word that nobody knows, however lenient the import is."""
+    rest: str = ""
+    """The field that keeps a word that nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FieldInfo:
     """What the core knows of one field of an entity."""
 
@@ -64,6 +80,8 @@ class FieldInfo:
     clean: Callable[[str], Any] | None = None
     """An import's cell -> `crm_core.records.cleaning.Cleaned`; a value that is a dict fills several fields (a full name
     gives last, first and middle name), so that a read-only field may be imported too."""
+    feed: Feed | None = None
+    """How imports fill it in, for links to records and for what no form writes."""
     default: Any = None
     mentions: bool = False
     """A long text in which colleagues may be mentioned, who are then told."""
@@ -141,6 +159,23 @@ def longtext(title: str, *, required: bool = False, maximum: int = 20_000, **inf
     info.setdefault("sorted", False)
     field = FieldInfo(title=title, kind="longtext", required=required, maximum=maximum, **info)
     return _node(_Trimmed(), field, colander.Length(max=maximum, max_err=_("At most ${max} characters.")))
+
+
+class _Texts(colander.SchemaType):
+    """Several texts of several lines each."""
+
+    def deserialize(self, node: Any, cstruct: Any) -> Any:
+        if cstruct is colander.null or cstruct is None:
+            return []
+        return [str(one).strip() for one in cstruct if str(one).strip()]
+
+    def serialize(self, node: Any, appstruct: Any) -> Any:
+        return list(appstruct or ())
+
+
+def texts(title: str, *, maximum: int = 20_000, **info: Any) -> colander.SchemaNode:
+    """Several long texts, each from a column of its own: notes in an import."""
+    return _node(_Texts(), FieldInfo(title=title, kind="texts", maximum=maximum, **info), missing=colander.drop)
 
 
 class _Number(colander.SchemaType):

@@ -262,11 +262,32 @@ class Entity:
     dress: Callable[[Any, Any, Any], Any] | None = None
     """(request, record, `CardPage`) -> the page with what is special to these records: steps of their way, notices,
     other figures; a few statements at most."""
+    dress_list: Callable[[Any, Any], Any] | None = None
+    """(request, `ListPage`) -> the list with what is special to these records: marks of rows, a block below it."""
     own_pages: tuple[str, ...] = ()
     """Pages of the core's (`list`, `new`, `card`) that the plugin makes itself, at the same address."""
     searchable: bool = True
     in_menu: bool = True
     import_links: tuple[ImportLink, ...] = ()
+    import_schema: type | None = None
+    """Further columns of an import that are no fields of the record, subclass of `crm_core.forms.RecordSchema`."""
+    after_import: Callable[[Any, Sequence[tuple[int, Mapping[str, Any]]]], None] | None = None
+    """(importer, pairs of record id and the values of its row) -> what `import_schema` asks for: notes become
+    interactions. Within the batch's transaction, `importer.insert` makes records of any entity set-wise."""
+    known_exports: tuple[KnownExport, ...] = ()
+    """Files of other programs that are recognised by their headers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownExport:
+    """A file as another program writes it: its columns need not be guessed."""
+
+    name: str
+    """As people know the program."""
+    signs: tuple[str, ...]
+    """Headers that all stand in such a file; case, signs and a number at the end make no difference."""
+    columns: Mapping[str, str]
+    """Header to target: a field's name or `entity:field`; an empty one leaves the column out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +299,7 @@ class ImportLink:
     fields: tuple[str, ...]
     """Fields of the linked entity that a row may hold; the first is its label."""
     keys: tuple[str, ...]
-    """Fields by which it is found again, best first."""
+    """Fields by which it is found again, best first; phones and addresses are looked up among those of records."""
     column: str = ""
     """The column of a new record that holds its main link, so that it is written at once."""
     link: Callable[[Any, Sequence[tuple[int, int]], Any], None]

@@ -105,7 +105,8 @@ def options_of(
     mapping = engine.guess(gate, entity, table, in_languages(plugins))
     if not mapping:
         raise ImportRefused(f"no column of {table.path.name} was recognised: {', '.join(table.headers)}")
-    return engine.Options(mapping=mapping, mode=mode, keys=tuple(chosen), lenient=lenient)
+    words = engine.remembered_words(gate.session, entity, table)
+    return engine.Options(mapping=mapping, mode=mode, keys=tuple(chosen), lenient=lenient, words=words)
 
 
 def import_file(

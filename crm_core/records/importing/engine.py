@@ -21,18 +21,24 @@ from sqlalchemy.orm import Session
 
 from crm_core import clock
 from crm_core.db import UNGATED, to_json
-from crm_core.forms import FieldInfo
+from crm_core.forms import MULTI, Feed, FieldInfo
 from crm_core.i18n import _
 from crm_core.models.accounts import ACTIVE, User
 from crm_core.models.records import Address, ImportPreset, ImportReject, ImportRun, ImportWarning
 from crm_core.records import cleaning, index, operations
 from crm_core.records.cleaning import Cleaned, Problem
-from crm_core.records.fields import all_fields
+from crm_core.records.fields import all_fields, schema_fields
 from crm_core.records.gate import Gate, user_names
-from crm_core.records.importing.guess import GuessField, guess_mapping, header_digest
+from crm_core.records.importing.guess import (
+    GuessField,
+    export_mapping,
+    guess_mapping,
+    header_digest,
+    known_export,
+)
 from crm_core.records.importing.readers import Row, Table, open_table
 from crm_core.records.saving import NotAllowed, tag_ids, team_of, tell
-from crm_core.specs import DoubleRule, Entity, ImportLink
+from crm_core.specs import DoubleRule, Entity, ImportLink, KnownExport
 
 #: Rows in one transaction.
 BATCH = 2000
@@ -57,11 +63,23 @@ IMPORTED_KINDS = frozenset(
         "messengers",
         "tags",
         "inn",
+        "texts",
     ]
 )
 
 #: Kinds of fields that several columns may fill: «Телефон 1», «Телефон 2».
-SEVERAL = frozenset(("phones", "emails"))
+SEVERAL = frozenset(("phones", "emails", "texts"))
+
+#: Kinds whose cells are words for something that is there: a word that nobody knows can be given a meaning.
+WORDS = frozenset(("choice", "user", "record"))
+
+#: Records that a cell may name, at most: what there is more of is linked by `ImportLink`.
+MOST_WORDS = 5000
+
+_NO_FEED = Feed()
+
+#: Among the keys of a row, the one of `DoubleRule.kind` "name"; a field may be called so too.
+_BY_NAME = "by name"
 _GUESSED_KINDS = {"phones": "phone", "emails": "email"}
 
 Counts = dict[str, int]
@@ -80,6 +98,8 @@ class Options:
     """Rules by which a record is found again (`DoubleRule.kind:field`), in order; empty: the entity's strong ones."""
     lenient: bool = True
     """Take a row without its wrong values instead of rejecting it; what was left out is named in the report."""
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Target to what words of its cells mean: word as `cleaning.sort_key` writes it, to a value; empty: nothing."""
     owner_id: int | None = None
     tags: tuple[int, ...] = ()
     encoding: str | None = None
@@ -100,6 +120,7 @@ class Options:
         """Return plain data."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["mapping"] = {str(column): target for column, target in self.mapping.items()}
+        data["words"] = {target: dict(words) for target, words in self.words.items()}
         return {**data, "keys": list(self.keys), "tags": list(self.tags)}
 
 
@@ -115,6 +136,8 @@ class Planned:
     outcome: str = ""
     record_id: int | None = None
     linked: dict[str, int] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    """What stands in cells that name records, by field."""
     draft: dict[str, Any] | None = None
     """The row that would be made, where an import is only tried."""
 
@@ -138,8 +161,12 @@ def targets(gate: Gate, entity: Entity) -> dict[str, FieldInfo]:
     found = {
         name: info
         for name, info in all_fields(gate.session, entity, gate.subject).items()
-        if info.imported and (info.kind in IMPORTED_KINDS or info.clean) and (not info.readonly or info.clean)
+        if info.imported
+        and (info.kind in IMPORTED_KINDS or info.clean or (info.kind == "record" and info.feed))
+        and (not info.readonly or info.clean or info.feed)
     }
+    if entity.import_schema is not None:
+        found.update(schema_fields(entity.import_schema))
     for link in entity.import_links:
         other = gate.plugins.entities.get(link.entity)
         if other is None:
@@ -163,6 +190,10 @@ def guess(gate: Gate, entity: Entity, table: Table, translate: Callable[[str, An
     if preset:
         mapping = Options.from_json(preset).mapping
         return {column: target for column, target in mapping.items() if target in known}
+    export = known_export(table.headers, entity.known_exports)
+    settled = export_mapping(table.headers, export) if export is not None else {}
+    settled = {column: target for column, target in settled.items() if not target or target in known}
+    taken = {target for target in settled.values() if target and known[target].kind not in SEVERAL}
     fields = []
     for name, info in known.items():
         titles = [translate(locale, info.title) for locale in ("ru", "en")]
@@ -175,10 +206,33 @@ def guess(gate: Gate, entity: Entity, table: Table, translate: Callable[[str, An
             )
         else:
             titles += list(info.aliases)
+        if name in taken:
+            continue
         kind = _GUESSED_KINDS.get(info.kind, info.kind)
         fields.append(GuessField(name, tuple(dict.fromkeys(titles)), kind, multiple=info.kind in SEVERAL))
-    guessed = guess_mapping(table.headers, fields, [row.cells for row in table.sample(50)])
-    return {column: one.field for column, one in guessed.items()}
+    # A column that is settled already is guessed as nothing, so that it takes no field away.
+    headers = ["" if column in settled else header for column, header in enumerate(table.headers)]
+    sample = [
+        ["" if column in settled else cell for column, cell in enumerate(row.cells)] for row in table.sample(50)
+    ]
+    guessed = guess_mapping(headers, fields, sample)
+    found = {**{column: one.field for column, one in guessed.items()}, **settled}
+    return {column: found[column] for column in sorted(found) if found[column]}
+
+
+def recognised(entity: Entity, table: Table) -> KnownExport | None:
+    """Return whose export the file is, if its headers tell."""
+    return known_export(table.headers, entity.known_exports)
+
+
+def remembered_words(session: Session, entity: Entity, table: Table) -> dict[str, dict[str, str]]:
+    """Return what words of such a file were said to mean the last time."""
+    preset = session.scalar(
+        sa.select(ImportPreset.options).where(
+            ImportPreset.entity == entity.name, ImportPreset.header_digest == header_digest(table.headers)
+        )
+    )
+    return dict((preset or {}).get("words") or {})
 
 
 class Importer:
@@ -199,6 +253,7 @@ class Importer:
         self.rules = self._rules()
         self.may_create = gate.may(entity, "create") and options.mode != "update"
         self._choices: dict[str, dict[str, str]] = {}
+        self._records: dict[str, dict[str, list[tuple[int, Any]]]] = {}
         self._shown: dict[str, str] = {}
         self._users: dict[str, int] | None = None
         # What an import that is only tried remembers of the rows before.
@@ -209,6 +264,9 @@ class Importer:
         if any(info.kind == "user" for _column, _name, info in self.mapping):
             # Cells are cleaned in a thread beside the transactions, which asks the database nothing.
             self._read_users()
+        for _column, _name, info in self.mapping:
+            if info.kind == "record":
+                self._read_records(info)
 
     def using(self, gate: Gate) -> Importer:
         """Go on in another transaction."""
@@ -248,6 +306,9 @@ class Importer:
         self._create([one for one in open_rows if one.outcome == "created"])
         self._update([one for one in open_rows if one.outcome == "matched"])
         self._finish_links(open_rows)
+        if self.entity.after_import is not None:
+            done = [(one.record_id, one.values) for one in open_rows if one.record_id is not None and not one.problems]
+            self.entity.after_import(self, done)
         for one in planned:
             if one.problems:
                 one.outcome = "rejected"
@@ -326,6 +387,7 @@ class Importer:
             entity, colon, plain = name.rpartition(":")
             values = planned.links.setdefault(entity, {}) if colon else planned.values
             self._clean_cell(planned, values, plain, name, info, cell)
+        self._find_records(planned)
         for name, info in self.targets.items():
             missing = info.required and ":" not in name and not planned.values.get(name)
             if missing and not self._filled_otherwise(planned) and not planned.problems:
@@ -345,6 +407,8 @@ class Importer:
             entity, colon, plain = name.rpartition(":")
             values = tried.links.setdefault(entity, {}) if colon else tried.values
             self._clean_cell(tried, values, plain, name, info, cell)
+            if tried.words:
+                self._find_records(tried, row)
             yield name, info, cell, tried
 
     def _filled_otherwise(self, planned: Planned) -> bool:
@@ -357,11 +421,17 @@ class Importer:
         if info.kind in ("phones", "emails"):
             self._clean_several(planned, values, name, target, info, cell)
             return
-        cleaned = self._cleaned(info, cell)
+        feed = info.feed or _NO_FEED
+        if feed.empty and cleaning.sort_key(cleaning.tidy(cleaning.cell_text(cell))) in feed.empty:
+            return
+        if info.kind == "record":
+            planned.words[name] = cleaning.tidy(cleaning.cell_text(cell))
+            return
+        cleaned = self._said(target, info, cell) or self._cleaned(info, cell)
         if cleaned.problem is not None:
             if not cleaned.is_refused:
                 planned.remark(target, cleaned.problem)
-            elif self.options.lenient:
+            elif self.options.lenient and not feed.strict:
                 planned.remark(target, cleaned.problem)
                 return
             else:
@@ -370,7 +440,9 @@ class Importer:
         value = cleaned.value
         if value is None:
             return
-        if isinstance(value, dict):
+        if info.kind == "texts":
+            values[name] = [*values.get(name, ()), value]
+        elif isinstance(value, dict):
             for part, one in value.items():
                 if one and not values.get(part):
                     values[part] = one
@@ -410,7 +482,7 @@ class Importer:
             return info.clean(cell)
         if kind in ("text", "inn"):
             return cleaning.clean_text(cell, max_length=info.maximum)
-        if kind == "longtext":
+        if kind in ("longtext", "texts"):
             return cleaning.clean_text(cell, multiline=True, max_length=info.maximum)
         if kind == "money":
             return cleaning.clean_money(cell)
@@ -440,8 +512,10 @@ class Importer:
         known = self._choices.get(info.name)
         if known is None:
             known = {}
+            more = (info.feed or _NO_FEED).words
             for choice, title in info.choices:
-                for word in (choice, *(self.translate(locale, title) for locale in ("ru", "en"))):
+                titles = (self.translate(locale, title) for locale in ("ru", "en"))
+                for word in (choice, *titles, *(more(choice) if more is not None else ())):
                     known[cleaning.sort_key(word)] = choice
             self._choices[info.name] = known
         value = known.get(cleaning.sort_key(text))
@@ -453,6 +527,104 @@ class Importer:
             )
             return Cleaned(None, False, problem, text)
         return Cleaned(value)
+
+    def _said(self, target: str, info: FieldInfo, cell: Any) -> Cleaned[Any] | None:
+        """Return what the word of a cell was said to mean, if somebody said it."""
+        said = self.options.words.get(target)
+        if not said or info.kind not in WORDS:
+            return None
+        meaning = said.get(cleaning.sort_key(cleaning.tidy(cleaning.cell_text(cell))))
+        if meaning is None:
+            return None
+        if info.kind == "choice":
+            return Cleaned(meaning if meaning in dict(info.choices) else None)
+        number = int(meaning) if meaning.isdecimal() else None
+        if info.kind == "user" and number is not None:
+            if number not in self._read_users().values():
+                return None
+            if number != self.gate.subject.user_id and not self.gate.may(self.entity, "assign"):
+                return None
+        return Cleaned(number)
+
+    def _read_records(self, info: FieldInfo) -> dict[str, list[tuple[int, Any]]]:
+        """Read the records that cells of a field may name: word to (id, what they must agree with), in their order."""
+        if info.name in self._records:
+            return self._records[info.name]
+        feed = info.feed or _NO_FEED
+        known: dict[str, list[tuple[int, Any]]] = {}
+        other = self.gate.plugins.entities.get(info.entity)
+        if other is not None:
+            for row in self.gate.session.scalars(self.gate.select(other).limit(MOST_WORDS)):
+                within = getattr(row, feed.within) if feed.within else None
+                words = [getattr(row, other.label), getattr(row, "name", ""), *(feed.words(row) if feed.words else ())]
+                for word in dict.fromkeys(cleaning.sort_key(cleaning.tidy(one)) for one in words if one):
+                    known.setdefault(word, []).append((row.id, within))
+        self._records[info.name] = known
+        return known
+
+    def _find_records(self, planned: Planned, row: Row | None = None) -> None:
+        """Put the records into a row that its cells name; the narrower after what they must agree with."""
+        named = [info for _column, name, info in self.mapping if name in planned.words]
+        for info in sorted(named, key=lambda one: bool(one.feed and one.feed.within)):
+            feed = info.feed or _NO_FEED
+            word = planned.words[info.name]
+            said = self._said(info.name, info, word)
+            if said is not None:
+                if said.value is not None:
+                    planned.values[info.name] = said.value
+                continue
+            within = planned.values.get(feed.within) if feed.within else None
+            if within is None and row is not None and feed.within:
+                within = self._beside(feed.within, row)
+            candidates = self._records[info.name].get(cleaning.sort_key(word), [])
+            found = next((number for number, agrees in candidates if within is None or agrees == within), None)
+            if found is not None:
+                planned.values[info.name] = found
+                continue
+            problem = Problem(
+                "unknown", _("“${value}” is not known here: say what it means", mapping={"value": word[:80]})
+            )
+            if feed.strict or not self.options.lenient:
+                planned.refuse(info.name, problem)
+                continue
+            planned.remark(info.name, problem)
+            if feed.rest and not planned.values.get(feed.rest):
+                planned.values[feed.rest] = word
+
+    def _beside(self, name: str, row: Row) -> Any:
+        # Where a cell is tried by itself, what it must agree with stands in another cell of its row.
+        for column, target, info in self.mapping:
+            if target == name and column < len(row.cells) and info.kind == "record":
+                tried = Planned(row)
+                tried.words[name] = cleaning.tidy(cleaning.cell_text(row.cells[column]))
+                self._find_records(tried)
+                return tried.values.get(name)
+        return None
+
+    def unknown_words(self, rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+        """Return the words of cells that nobody knows, with the number of their rows: target to word to number."""
+        found: dict[str, dict[str, int]] = {}
+        columns = [one for one in self.mapping if one[2].kind in WORDS and ":" not in one[1]]
+        if not columns:
+            return found
+        for row in rows:
+            if row.problem is not None:
+                continue
+            tried = Planned(row)
+            for column, name, info in columns:
+                cell = row.cells[column] if column < len(row.cells) else None
+                if cell is None or cell == "":
+                    continue
+                self._clean_cell(tried, tried.values, name, name, info, cell)
+            self._find_records(tried)
+            for problem in (*tried.problems, *tried.remarks):
+                if problem["code"] not in ("choice", "user", "unknown"):
+                    continue
+                column = next(number for number, name, _info in columns if name == problem["field"])
+                words = found.setdefault(problem["field"], {})
+                word = cleaning.tidy(cleaning.cell_text(row.cells[column]))
+                words[word] = words.get(word, 0) + 1
+        return found
 
     def _shown_choices(self, info: FieldInfo) -> str:
         if info.name not in self._shown:
@@ -536,6 +708,9 @@ class Importer:
                     ),
                 )
                 continue
+            elif self.may_create and self._is_nameless(one):
+                one.refuse("", Problem("nameless", _("Neither a name nor whom it is about is filled in")))
+                continue
             elif self.may_create:
                 one.outcome = "created"
             else:
@@ -543,6 +718,13 @@ class Importer:
                 continue
             for key in keys:
                 seen.setdefault(key, first or one)
+
+    def _is_nameless(self, one: Planned) -> bool:
+        """Tell whether nothing of a row says what the record would be called."""
+        info = self.targets.get(self.entity.label)
+        if info is None or info.required or info.clean is not None or one.values.get(self.entity.label):
+            return False
+        return not any(any(values.values()) for values in one.links.values())
 
     def _keys(self, one: Planned) -> list[tuple[str, Any]]:
         keys: list[tuple[str, Any]] = []
@@ -556,7 +738,7 @@ class Importer:
                 keys.append((rule.field, value))
         name = self._name_key(one)
         if name:
-            keys.append(("name", name))
+            keys.append((_BY_NAME, name))
         return keys
 
     def _name_key(self, one: Planned) -> str:
@@ -577,7 +759,7 @@ class Importer:
                     Address.entity == self.entity.name, Address.kind == kind, Address.value.in_(values)
                 )
             else:
-                column = getattr(self.model, self.entity.sort if kind == "name" else kind)
+                column = getattr(self.model, self.entity.sort if kind == _BY_NAME else kind)
                 statement = sa.select(column, self.model.id).where(column.in_(values), self.model.deleted_at.is_(None))
             options = {UNGATED: "a double is a double whoever may see it; what is done with it goes through the gate"}
             for value, number in session.execute(statement, execution_options=options):
@@ -636,7 +818,7 @@ class Importer:
             owner = one.get("owner_id") or default_owner
             row = {**defaults, "tags": [], **plain, "id": number, "owner_id": owner, "team_id": teams[owner]}
             row["extra"] = {name: value for name, value in one.items() if name.startswith("cf_")}
-            row["created_at"], row["created_by"] = now, subject.user_id
+            row["created_at"], row["created_by"] = plain.get("created_at") or now, subject.user_id
             if entity.prepare is not None:
                 row.update(entity.prepare(row))
             rows.append(row)
@@ -727,28 +909,18 @@ class Importer:
                 self._link_one(link, other, with_link)
 
     def _link_one(self, link: ImportLink, other: Entity, rows: Sequence[Planned]) -> None:
-        model: Any = other.model
-        keyed = [(one, dict(self._link_keys(link, other, one.links[link.entity]))) for one in rows]
-        wanted: dict[str, set[Any]] = {}
-        for _one, keys in keyed:
-            for name, value in keys.items():
-                wanted.setdefault(name, set()).add(value)
-        known: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]] = {}
-        columns = [getattr(model, name) for name in link.keys]
-        for name, values in wanted.items():
-            statement = sa.select(model.id, *columns).where(
-                getattr(model, name).in_(values), self.gate.criterion(other, "view")
-            )
-            for number, *found in self.gate.session.execute(statement.order_by(model.id)):
-                present = {key: value for key, value in zip(link.keys, found, strict=True) if value}
-                known.setdefault((name, present[name]), []).append((number, present))
+        keyed = [(one, self._link_keys(link, other, one.links[link.entity])) for one in rows]
+        known = self._known_links(link, other, [keys for _one, keys in keyed])
         drafts: list[dict[str, Any]] = []
-        missing: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]] = {}
+        missing: _Candidates = {}
         waiting: list[tuple[Planned, int]] = []
+        may_assign = self.gate.may(other, "assign")
         for one, keys in keyed:
             if not keys:
                 continue
-            draft = one.links[link.entity]
+            draft = dict(one.links[link.entity])
+            if may_assign and one.values.get("owner_id"):
+                draft["owner_id"] = one.values["owner_id"]
             number = _same(link.keys, keys, known)
             if number is not None:
                 one.linked[link.entity] = number
@@ -756,9 +928,10 @@ class Importer:
                 place = _same(link.keys, keys, missing)
                 if place is None:
                     place = len(drafts)
-                    drafts.append(dict(draft))
-                    for key in keys.items():
-                        missing.setdefault(key, []).append((place, keys))
+                    drafts.append(draft)
+                    for key, values in keys.items():
+                        for value in values:
+                            missing.setdefault((key, value), []).append((place, keys))
                 else:
                     # What this row knows besides fills the gaps of the first.
                     drafts[place] = {**draft, **drafts[place]}
@@ -772,13 +945,38 @@ class Importer:
         for one, place in waiting:
             one.linked[link.entity] = made[place]
 
-    def _link_keys(self, link: ImportLink, other: Entity, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _known_links(self, link: ImportLink, other: Entity, keyed: Sequence[_Keys]) -> _Candidates:
+        """Return the records that may be meant, by each of their keys."""
+        model: Any = other.model
+        columns = [getattr(model, name) for name in link.keys]
+        session, visible = self.gate.session, self.gate.criterion(other, "view")
+        known: _Candidates = {}
+        for name in link.keys:
+            wanted = {value for keys in keyed for value in keys.get(name, ())}
+            if not wanted:
+                continue
+            kind = _GUESSED_KINDS.get(name)
+            statement = sa.select(model.id, *columns).where(visible).order_by(model.id)
+            if kind is not None:
+                addressed = sa.select(Address.record_id).where(
+                    Address.entity == other.name, Address.kind == kind, Address.value.in_(wanted)
+                )
+                statement = statement.where(model.id.in_(addressed))
+            else:
+                statement = statement.where(getattr(model, name).in_(wanted))
+            for number, *found in session.execute(statement):
+                present = {key: _key_values(value) for key, value in zip(link.keys, found, strict=True) if value}
+                for value in present.get(name, frozenset()) & wanted:
+                    known.setdefault((name, value), []).append((number, present))
+        return known
+
+    def _link_keys(self, link: ImportLink, other: Entity, values: Mapping[str, Any]) -> _Keys:
         derived = other.prepare(values) if other.prepare is not None else {}
-        keys = []
+        keys: _Keys = {}
         for name in link.keys:
             value = derived.get(name) or values.get(name)
             if value:
-                keys.append((name, value))
+                keys[name] = _key_values(value)
         return keys
 
     def _finish_links(self, rows: Sequence[Planned]) -> None:
@@ -794,6 +992,22 @@ class Importer:
             ]
             if pairs:
                 link.link(self.gate.session, sorted(set(pairs)), self.gate)
+            self._link_among(link, rows)
+
+    def _link_among(self, link: ImportLink, rows: Sequence[Planned]) -> None:
+        """Link the linked records of one row with one another where their entity says how: a person and a company."""
+        other = self.gate.plugins.entities.get(link.entity)
+        if other is None or self.options.mode == "skip":
+            return
+        for inner in other.import_links:
+            pairs = {
+                (one.linked[link.entity], one.linked[inner.entity])
+                for one in rows
+                if link.entity in one.linked and inner.entity in one.linked
+            }
+            if pairs:
+                editable = self.gate.visible_ids(other, {first for first, _second in pairs}, "edit")
+                inner.link(self.gate.session, sorted(pair for pair in pairs if pair[0] in editable), self.gate)
 
     def _finish_again(self, one: Planned) -> None:
         first: Planned = one.values.pop("__first")
@@ -809,21 +1023,35 @@ class Importer:
         self._update([one for one in rows if one.record_id is not None])
 
 
-def _same(
-    names: Sequence[str], keys: Mapping[str, Any], candidates: dict[tuple[str, Any], list[tuple[int, dict[str, Any]]]]
-) -> int | None:
+#: Key to values of a record: a company has one INN, a person several phones.
+_Keys = dict[str, frozenset[Any]]
+_Candidates = dict[tuple[str, Any], list[tuple[int, _Keys]]]
+
+
+def _key_values(value: Any) -> frozenset[Any]:
+    if isinstance(value, list):
+        return frozenset(entry["value"] for entry in value)
+    return frozenset((value,))
+
+
+def _same(names: Sequence[str], keys: _Keys, candidates: _Candidates) -> int | None:
     """Return the first candidate with an equal key, best key first, whose better keys are not different ones.
 
-    Two companies of one name with different numbers are two. What the row knows of the candidate is remembered.
+    Two companies of one name with different numbers are two; a person may well have another phone with the same
+    address. What the row knows of the candidate is remembered.
     """
     for place, name in enumerate(names):
-        for number, known in candidates.get((name, keys.get(name)), ()):
-            told = [better for better in names[:place] if better in keys and better in known]
-            if all(keys[better] == known[better] for better in told):
-                for fresh in keys.items() - known.items():
-                    if fresh[0] not in known:
-                        known[fresh[0]] = fresh[1]
-                        candidates.setdefault(fresh, []).append((number, known))
+        better = () if name in MULTI else names[:place]
+        for value in sorted(keys.get(name, ())):
+            for number, known in candidates.get((name, value), ()):
+                if any(one in keys and one in known and not keys[one] & known[one] for one in better):
+                    continue
+                for key, values in keys.items():
+                    fresh = values - known.get(key, frozenset())
+                    if fresh and (key in MULTI or key not in known):
+                        known[key] = known.get(key, frozenset()) | fresh
+                        for one in fresh:
+                            candidates.setdefault((key, one), []).append((number, known))
                 return number
     return None
 
@@ -903,7 +1131,7 @@ def remember_mapping(session: Session, entity: Entity, table: Table, options: Op
     statement = insert(ImportPreset.__table__).values(
         entity=entity.name,
         header_digest=header_digest(table.headers),
-        options={"mapping": options.to_json()["mapping"]},
+        options={"mapping": options.to_json()["mapping"], "words": options.to_json()["words"]},
         updated_at=clock.now(),
     )
     session.execute(

@@ -28,8 +28,18 @@ from crm_core.records.cleaning import (
     looks_like_patronymic_name,
     sort_key,
 )
+from crm_core.specs import KnownExport
 
-__all__ = ["Guess", "GuessField", "guess_mapping", "header_digest", "is_like", "strip_report_columns"]
+__all__ = [
+    "Guess",
+    "GuessField",
+    "export_mapping",
+    "guess_mapping",
+    "header_digest",
+    "is_like",
+    "known_export",
+    "strip_report_columns",
+]
 
 REPORT_COLUMNS = frozenset(("row of the file", "why it was rejected", "строка файла", "почему отклонена", "#", "?"))
 """What our own file of rejected rows has above its last two columns, in both languages; a test compares."""
@@ -144,6 +154,29 @@ def header_digest(headers: Sequence[str]) -> str:
     kept = strip_report_columns(headers)
     joined = "\x1f".join(re.sub(r"[\W_]+", " ", sort_key(header)).strip() for header in kept)
     return hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def known_export(headers: Sequence[str], exports: Iterable[KnownExport]) -> KnownExport | None:
+    """Return whose export has these headers, the one with most of them when there are several."""
+    plain = {_plain(header) for header in headers}
+    found = [one for one in exports if all(_plain(sign) in plain for sign in one.signs)]
+    return max(found, key=lambda one: len(plain & {_plain(header) for header in one.columns}), default=None)
+
+
+def export_mapping(headers: Sequence[str], export: KnownExport) -> dict[int, str]:
+    """Return the target of each column that a known export has; empty for those it leaves out."""
+    exact = {_signless(header): target for header, target in export.columns.items()}
+    numbered = {_plain(header): target for header, target in export.columns.items()}
+    found: dict[int, str] = {}
+    for column, header in enumerate(headers):
+        target = exact.get(_signless(header), numbered.get(_plain(header)))
+        if target is not None:
+            found[column] = target
+    return found
+
+
+def _signless(header: str) -> str:
+    return re.sub(r"[\W_]+", " ", sort_key(header)).strip()
 
 
 def guess_mapping(

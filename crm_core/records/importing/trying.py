@@ -92,7 +92,7 @@ def _of_row(importer: engine.Importer, row: Row, say: Callable[[Any], str]) -> I
 
 
 def _same(info: FieldInfo, before: str, after: str) -> bool:
-    if info.kind in ("choice", "user", "tags", "bool"):
+    if info.kind in ("choice", "user", "record", "tags", "bool"):
         return cleaning.sort_key(cleaning.tidy(before)) == cleaning.sort_key(after)
     if info.kind in ("money", "number"):
         return _number(before) == _number(after) is not None
@@ -115,7 +115,7 @@ def _shown(info: FieldInfo, values: Mapping[str, Any], before: str, say: Callabl
         return " ".join(str(part) for part in values.values())
     if info.kind in MULTI:
         return "; ".join(entry["value"] for entry in value)
-    if info.kind == "user":
+    if info.kind in ("user", "record"):
         return cleaning.tidy(before)
     if info.kind == "choice":
         return say(dict(info.choices).get(value, value))

@@ -64,6 +64,7 @@ def includeme(config: Configurator) -> None:
     for name, path in (
         ("run", ""),
         ("columns", "/columns"),
+        ("words", "/words"),
         ("check", "/check"),
         ("start", "/start"),
         ("stop", "/stop"),
@@ -73,7 +74,7 @@ def includeme(config: Configurator) -> None:
         ("remarks", "/remarks.csv"),
     ):
         _route(config, name, path)
-    for room in ("begin", "check", "runs"):
+    for room in ("begin", "words", "check", "runs"):
         config.scan(f"crm_core.views.imports.{room}")
 
 

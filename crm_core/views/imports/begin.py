@@ -23,7 +23,7 @@ from crm_core.records.importing.guess import strip_report_columns
 from crm_core.records.importing.readers import DELIMITERS, ENCODINGS, Table, TableError, open_table
 from crm_core.records.work import in_languages
 from crm_core.security.permissions import SIGNED_IN
-from crm_core.specs import Entity
+from crm_core.specs import Entity, KnownExport
 from crm_core.views.filling import Filling, choices, go, say, typed
 from crm_core.views.imports import RunContext, importable
 from crm_core.views.shapes import Choice, Crumb, FieldView, FormPage, Section
@@ -108,7 +108,10 @@ def _keep(request: Request, entity: Entity) -> ImportRun:
         table = open_table(request.file_store.path(digest), name=name)
     except (FileError, TableError) as error:
         raise Refused(error.message, "file") from None
-    options = engine.Options(mapping=engine.guess(request.gate, entity, table, in_languages(request.gate.plugins)))
+    options = engine.Options(
+        mapping=engine.guess(request.gate, entity, table, in_languages(request.gate.plugins)),
+        words=engine.remembered_words(request.db, entity, table),
+    )
     run = ImportRun(
         entity=entity.name, user_id=request.subject.user_id, file_name=name, digest=digest, options=options.to_json()
     )
@@ -183,7 +186,7 @@ def choose(context: RunContext, request: Request) -> Any:
         _keep_choices(context, request)
     except Refused as refused:
         return _columns_page(context, request, refused)
-    return go(request, f"/imports/{run.id}/check")
+    return go(request, f"/imports/{run.id}/words")
 
 
 def opened(request: Request, run: ImportRun) -> Table:
@@ -336,7 +339,7 @@ def _columns_page(context: RunContext, request: Request, refused: Refused | None
     own = len(strip_report_columns(table.headers))
     offered = _targets(request, entity, known)
     page["broken"] = False
-    page["file"] = _file_words(request, table)
+    page["file"] = _file_words(request, table, engine.recognised(entity, table))
     page["ours"] = own < len(table.headers)
     page["columns"] = [
         form.field(
@@ -365,8 +368,10 @@ def _samples(sample: list[Any], column: int) -> str:
     return " · ".join(text[:40] for text in list(dict.fromkeys(text for text in texts if text))[:3])
 
 
-def _file_words(request: Request, table: Table) -> str:
+def _file_words(request: Request, table: Table, export: KnownExport | None = None) -> str:
     words = [table.format.upper()]
+    if export is not None:
+        words.insert(0, request.translate(_("an export of ${name}", mapping={"name": export.name})))
     if table.sheet:
         words.append(request.translate(_("sheet “${name}”", mapping={"name": table.sheet})))
     if table.encoding:
