@@ -2,6 +2,7 @@
 import htmx from "htmx.org";
 import "./palette.js";
 import "./lists.js";
+import "./board.js";
 import "./cards.js";
 import "./fields.js";
 import "./mentions.js";

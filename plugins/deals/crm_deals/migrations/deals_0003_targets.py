@@ -6,7 +6,7 @@ from alembic import op
 from crm_core.db import add_reference, log_table
 
 revision = "deals_0003_targets"
-down_revision = "deals_0001_initial"
+down_revision = "deals_0002_leads"
 branch_labels = None
 depends_on = None
 
