@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
-from crm_core.db import RecordRef
+from crm_core.db import UNGATED, RecordRef
 from crm_core.records import cleaning
-from crm_core.specs import Entity, Filter, NamedScope, Part
+from crm_core.specs import DoubleRule, Entity, Filter, ImportLink, NamedScope, Part
+from crm_deals import moving
 from crm_deals.i18n import _
 from crm_deals.models import OPEN, WON, Deal, Line, Member, Stage
 from crm_deals.permissions import BOUGHT, OBSERVER
-from crm_deals.schemas import DateSchema, DealSchema, LineSchema, MemberSchema, PartySchema, ShortSchema
+from crm_deals.schemas import (
+    DateSchema,
+    DealImportSchema,
+    DealSchema,
+    LineSchema,
+    MemberSchema,
+    PartySchema,
+    ShortSchema,
+)
 
 DEAL = "deals.deal"
 
@@ -35,6 +45,33 @@ def history_of_clients(session: Any, deal_id: int) -> list[RecordRef]:
         return []
     pairs = (("clients.company", row.company_id), ("clients.person", row.person_id))
     return [RecordRef(entity, number) for entity, number in pairs if number is not None]
+
+
+def _link(session: Any, column: str, pairs: Iterable[tuple[int, int]]) -> None:
+    table = Deal.__table__
+    wanted = sorted(set(pairs))
+    array = pg.ARRAY(sa.BigInteger())
+    deals, clients = zip(*wanted, strict=True)
+    given = sa.select(
+        sa.func.unnest(sa.cast(list(deals), array)).label("deal_id"),
+        sa.func.unnest(sa.cast(list(clients), array)).label("client_id"),
+    ).subquery()
+    session.execute(
+        sa.update(table)
+        .where(table.c.id == given.c.deal_id, table.c[column].is_(None))
+        .values({column: given.c.client_id}),
+        execution_options={UNGATED: "whoever calls this has got the deals through the gate"},
+    )
+
+
+def link_companies(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:
+    """Give imported deals their companies, leaving those that have one."""
+    _link(session, "company_id", pairs)
+
+
+def link_people(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:
+    """Give imported deals their contact people, leaving those that have one."""
+    _link(session, "person_id", pairs)
 
 
 def _observed(model: Any, subject: Any) -> Any:
@@ -81,7 +118,7 @@ DEALS = Entity(
     schema=DealSchema,
     permission_prefix="deals",
     url="/deals",
-    icon="currency-rubel",
+    icon="coins",
     add_title=_("Create a deal"),
     about=_("What is being sold to whom, for how much, and how far it is."),
     label="name",
@@ -121,6 +158,33 @@ DEALS = Entity(
     ),
     prepare=prepare_deal,
     together=history_of_clients,
+    doubles=(
+        DoubleRule(
+            kind="field", field="external_id", title=_("the same number in another program"), weight=90
+        ),
+        DoubleRule(kind="field", field="name", title=_("the same name"), weight=50),
+    ),
+    import_links=(
+        ImportLink(
+            entity="clients.person",
+            title=_("Contact of the deal"),
+            fields=("full_name", "last_name", "first_name", "middle_name", "phones", "emails", "job_title"),
+            keys=("phones", "emails", "name_sort"),
+            column="person_id",
+            link=link_people,
+        ),
+        ImportLink(
+            entity="clients.company",
+            title=_("Company of the deal"),
+            fields=("name", "inn", "kpp", "phones", "emails", "site", "city"),
+            keys=("inn", "name_sort"),
+            column="company_id",
+            link=link_companies,
+        ),
+    ),
+    import_schema=DealImportSchema,
+    after_import=moving.keep_notes,
+    known_exports=moving.EXPORTS,
 )  # fmt: skip
 
 #: Not among the entities: it has no pages of the core's making, only lists that ask the gate by its own permission.
@@ -132,7 +196,7 @@ SHORT_ROWS = Entity(
     schema=ShortSchema,
     permission_prefix="shortdeals",
     url="/deals/short",
-    icon="currency-rubel",
+    icon="coins",
     sort="created_at",
     descending=True,
     columns=("name", "company_id", "person_id", "stage_id", "state", "created_at", "closed_at"),

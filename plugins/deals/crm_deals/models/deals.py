@@ -52,6 +52,7 @@ class Deal(RecordMixin, Base):
         sa.Index(None, "person_id", "created_at", postgresql_where=sa.text("person_id IS NOT NULL")),
         sa.Index(None, "owner_id", "tags", postgresql_using="gin"),
         sa.Index(None, "deleted_at", "id", postgresql_where=TRASHED),
+        sa.Index(None, "external_id", postgresql_where=sa.text("external_id IS NOT NULL")),
         sa.CheckConstraint("state IN ('open','won','lost')", name="state"),
         sa.CheckConstraint("vat_mode IN ('included','on_top','none')", name="vat_mode"),
     )  # fmt: skip
@@ -97,6 +98,8 @@ class Deal(RecordMixin, Base):
     next_date: Mapped[dt.date | None]
     """Kept by dates: the earliest that is not done."""
     comment: Mapped[str | None]
+    external_id: Mapped[str | None]
+    """Its number in the program it came from: a second file finds it again."""
 
 
 class Line(Base):

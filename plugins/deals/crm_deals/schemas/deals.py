@@ -7,6 +7,7 @@ from typing import Any
 
 from crm_core import forms
 from crm_core.company import CURRENCIES
+from crm_deals import moving
 from crm_deals.i18n import _
 from crm_deals.models import LOST, OPEN, WON
 from crm_deals.schemas.catalogue import UNITS, VAT_CODES
@@ -47,7 +48,10 @@ class DealSchema(forms.RecordSchema):
         _("Amount"), section=_MAIN, sorted=True, help=_("Of a deal with products it is their sum."),
         aliases=("сумма", "бюджет", "сумма сделки", "amount", "budget", "value"),
     )  # fmt: skip
-    pipeline_id = forms.record(_("Pipeline"), "deals.pipeline", section=_MAIN, imported=False)
+    pipeline_id = forms.record(
+        _("Pipeline"), "deals.pipeline", section=_MAIN, feed=forms.Feed(strict=True),
+        aliases=("воронка", "направление", "направление сделки", "pipeline", "funnel"),
+    )  # fmt: skip
     expected_close = forms.date(
         _("Expected close"), section=_MAIN, sorted=True,
         aliases=("ожидаемая дата", "дата закрытия план", "планируемая дата закрытия", "expected close", "close date"),
@@ -57,7 +61,11 @@ class DealSchema(forms.RecordSchema):
         help=_("Empty: the pipeline's and the client's."),
         aliases=("название", "сделка", "название сделки", "name", "deal", "deal name", "title"),
     )  # fmt: skip
-    stage_id = forms.record(_("Stage"), "deals.stage", section=_MAIN, **_KEPT)
+    stage_id = forms.record(
+        _("Stage"), "deals.stage", section=_MAIN, readonly=True, on_create=False,
+        feed=forms.Feed(within="pipeline_id", words=moving.words_of_stage, strict=True),
+        aliases=("этап", "этап сделки", "стадия", "стадия сделки", "статус сделки", "статус", "stage", "deal stage"),
+    )  # fmt: skip
     state = forms.choice(_("State"), STATES, section=_MAIN, **_KEPT)
     owner_id = forms.user(
         _("Responsible"), section=_WORK, on_create=False,
@@ -69,7 +77,7 @@ class DealSchema(forms.RecordSchema):
     )  # fmt: skip
     currency = forms.choice(
         _("Currency"), tuple((code, code) for code in CURRENCIES), section=_MONEY, on_create=False, listed=False,
-        aliases=("валюта", "currency"),
+        feed=forms.Feed(words=moving.words_of_currency), aliases=("валюта", "currency"),
     )  # fmt: skip
     amount_base = forms.money(_("Amount in the company's currency"), section=_MONEY, sorted=True, **_KEPT)
     vat_amount = forms.money(_("VAT in the amount"), section=_MONEY, **_KEPT)
@@ -77,18 +85,36 @@ class DealSchema(forms.RecordSchema):
     next_date = forms.date(_("Nearest date"), section=_DATES, sorted=True, **_KEPT)
     stage_since = forms.datetime(_("In the stage since"), section=_DATES, sorted=True, **_KEPT)
     last_activity_at = forms.datetime(_("Last activity"), section=_DATES, sorted=True, **_KEPT)
-    created_at = forms.datetime(_("Created"), section=_DATES, sorted=True, **_KEPT)
-    closed_at = forms.datetime(_("Closed"), section=_DATES, sorted=True, **_KEPT)
-    reason_id = forms.record(_("Reason of refusal"), "deals.reason", section=_WORK, **_KEPT)
-    reason_note = forms.text(_("About the refusal"), section=_WORK, **_KEPT)
+    created_at = forms.datetime(
+        _("Created"), section=_DATES, sorted=True, readonly=True, on_create=False, feed=forms.Feed(),
+        aliases=("дата создания", "создана", "создано", "created at", "date created"),
+    )  # fmt: skip
+    closed_at = forms.datetime(
+        _("Closed"), section=_DATES, sorted=True, readonly=True, on_create=False,
+        feed=forms.Feed(empty=moving.NOT_CLOSED), aliases=("дата закрытия", "закрыта", "closed at", "date closed"),
+    )  # fmt: skip
+    reason_id = forms.record(
+        _("Reason of refusal"), "deals.reason", section=_WORK, readonly=True, on_create=False,
+        feed=forms.Feed(rest="reason_note", empty=moving.NOTHING_SAID),
+        aliases=("причина отказа", "причина закрытия", "loss reason", "lost reason"),
+    )  # fmt: skip
+    reason_note = forms.text(
+        _("About the refusal"), section=_WORK, readonly=True, on_create=False, feed=forms.Feed(),
+        aliases=("комментарий к отказу", "пояснение отказа"),
+    )  # fmt: skip
     source = forms.choice(
         _("Source"), SOURCES, section=_WORK, sorted=True, on_create=False,
-        aliases=("источник", "откуда", "канал", "source", "lead source"),
+        feed=forms.Feed(words=moving.words_of_source, empty=moving.NOTHING_SAID), aliases=("источник", "откуда", "канал", "source", "lead source"),
     )  # fmt: skip
     tags = forms.tags(_("Tags"), section=_WORK, on_create=False, aliases=("теги", "тег", "метки", "tags"))
     comment = forms.longtext(
-        _("Comment"), section=_WORK, on_create=False, aliases=("комментарий", "примечание", "comment", "note", "notes")
+        _("Comment"), section=_WORK, on_create=False, aliases=("комментарий", "описание", "comment", "description")
     )
+    external_id = forms.text(
+        _("Number in another program"), section=_WORK, on_create=False, listed=False, maximum=100,
+        help=_("By it a file of deals finds them again."),
+        aliases=("id", "ид", "номер сделки", "id сделки", "внешний код", "external id", "deal id"),
+    )  # fmt: skip
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +126,15 @@ class DealSchema(forms.RecordSchema):
         if "company_id" not in values and "person_id" not in values:
             return {"name": _("Fill this in.")}
         return {}
+
+
+class DealImportSchema(forms.RecordSchema):
+    """What a file of deals may tell besides their fields."""
+
+    notes = forms.texts(
+        _("Notes"),
+        aliases=("примечание", "примечания", "заметка", "заметки", "история", "note", "notes"),
+    )  # fmt: skip
 
 
 class ShortSchema(forms.RecordSchema):
