@@ -119,7 +119,7 @@ CALLS = Entity(
     descending=True,
     hint=("direction",),
     head=("started_at", "duration_s", "result"),
-    columns=("direction", "status", "person_id", "company_id", "owner_id", "started_at", "duration_s"),
+    columns=("person_id", "company_id", "direction", "status", "owner_id", "started_at", "duration_s"),
     parent="subject",
     scopes=(
         NamedScope(

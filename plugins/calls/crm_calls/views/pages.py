@@ -12,7 +12,7 @@ from pyramid.response import FileResponse, Response
 from pyramid.view import view_config
 
 from crm_calls import services
-from crm_calls.i18n import DOMAIN, _
+from crm_calls.i18n import _
 from crm_calls.permissions import FIGURES, LISTEN, VIEW
 from crm_calls.views.now import new_client_href
 from crm_core import clock
@@ -63,8 +63,10 @@ def unknown(request: Request) -> dict[str, Any]:
                 "tel": f"tel:{one.number}",
                 "when": formats.relative(one.last_at),
                 "exact": formats.datetime(one.last_at),
-                "calls": request.plural("${n} call", "${n} calls", one.calls, domain=DOMAIN),
-                "missed": request.plural("${n} missed", "${n} missed", one.missed, domain=DOMAIN) if one.missed else "",
+                "calls": request.plural("${n} call", "${n} calls", one.calls, domain="crm_calls"),
+                "missed": request.plural("${n} missed", "${n} missed", one.missed, domain="crm_calls")
+                if one.missed
+                else "",
                 "who": names.get(one.owner_id or 0, ""),
                 "href": f"/calls/{one.last_id}",
                 "create": Action(title=say(_("Create a client")), href=new_client_href(one.number), icon="user-plus")
