@@ -231,6 +231,7 @@ TASKS = Entity(
     tabs=TABS,
     owners=_may_give,
     tells_owner=False,
+    own_pages=("new",),
 )
 
 ENTITIES: tuple[Entity, ...] = (TASKS,)

@@ -8,8 +8,20 @@ from pyramid.config import Configurator
 
 from crm_core.events import EventContext
 from crm_core.hooks import hookimpl
-from crm_core.specs import Entity, Event, EventType, Job, Permission, PluginInfo, Setting, SettingsPage
-from crm_tasks import __version__, entities, events, handlers, jobs, permissions, settings
+from crm_core.specs import (
+    Entity,
+    Event,
+    EventType,
+    Job,
+    NavItem,
+    Panel,
+    Permission,
+    PluginInfo,
+    Setting,
+    SettingsPage,
+    Widget,
+)
+from crm_tasks import __version__, entities, events, handlers, jobs, panels, permissions, settings, widgets
 from crm_tasks.i18n import _
 
 PLUGIN = PluginInfo(
@@ -19,6 +31,7 @@ PLUGIN = PluginInfo(
     description=_("Who does what by when, on any record."),
     version=__version__,
     icon="checkbox",
+    assets=("tasks.js", "tasks.css"),
 )
 
 
@@ -38,6 +51,47 @@ def crm_entities() -> Iterable[Entity]:
 def crm_event_types() -> Iterable[EventType]:
     """Return the facts that this plugin tells."""
     return events.EVENT_TYPES
+
+
+@hookimpl
+def crm_nav_items() -> Iterable[NavItem]:
+    """Return my day and the list of tasks in the menu."""
+    return (
+        NavItem(
+            id="tasks.day",
+            title=_("My day"),
+            href="/tasks/day",
+            icon="sun",
+            group="home",
+            permission=permissions.VIEW,
+            order=20,
+            key="d",
+            words="мой день сегодня дела на сегодня today",
+        ),
+        NavItem(
+            id="tasks.list",
+            title=_("Tasks"),
+            href="/tasks",
+            icon="checkbox",
+            group="sales",
+            permission=permissions.VIEW,
+            order=30,
+            key="t",
+            words="задачи дела поручения напоминания todo tasks",
+        ),
+    )
+
+
+@hookimpl
+def crm_panels() -> Iterable[Panel]:
+    """Return tasks of every record, and what stands beside a task."""
+    return panels.PANELS
+
+
+@hookimpl
+def crm_widgets() -> Iterable[Widget]:
+    """Return blocks of the home page."""
+    return widgets.WIDGETS
 
 
 @hookimpl

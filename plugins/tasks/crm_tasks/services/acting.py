@@ -55,10 +55,11 @@ def rights(gate: Gate, ids: Sequence[int]) -> dict[int, Any]:
 
 def actions(gate: Gate, ids: Sequence[int]) -> Mapping[int, Sequence[RecordAction]]:
     """Return what may be done at once with tasks."""
-    return {number: _of(row) for number, row in rights(gate, ids).items()}
+    return {number: of(row) for number, row in rights(gate, ids).items()}
 
 
-def _of(row: Any) -> tuple[RecordAction, ...]:
+def of(row: Any) -> tuple[RecordAction, ...]:
+    """Return what may be done with one task, from its row of `rights`."""
     if row.state in CLOSED_STATES:
         return (REOPEN,) if row.complete else ()
     found: list[RecordAction] = []

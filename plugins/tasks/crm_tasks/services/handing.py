@@ -29,9 +29,10 @@ def follow(gate: Gate, task_ids: Sequence[int]) -> None:
     operation = operations.current(session)
     if operation is None:
         return
-    kind, actor = session.execute(
+    kind, opener = session.execute(
         sa.select(Operation.kind, Operation.user_id).where(Operation.id == operation)
     ).one()
+    actor = gate.subject.user_id if gate.subject.user_id is not None else opener
     was, now = Change.before["owner_id"].astext, Change.after["owner_id"].astext
     rows = session.execute(
         sa.select(Change.record_id, was.label("was"), now.label("now"))
