@@ -8,8 +8,8 @@ from pyramid.config import Configurator
 
 from crm_core.events import EventContext
 from crm_core.hooks import hookimpl
-from crm_core.specs import Entity, Event, EventType, NavItem, Permission, PluginInfo
-from crm_deals import __version__, entities, events, handlers, permissions
+from crm_core.specs import Entity, Event, EventType, NavItem, Panel, Permission, PluginInfo, Setting, SettingsPage
+from crm_deals import __version__, card, entities, events, handlers, panels, permissions, settings
 from crm_deals.entities import DEALS, PRODUCTS
 from crm_deals.i18n import _
 
@@ -20,7 +20,8 @@ PLUGIN = PluginInfo(
     description=_("Pipelines, stages and products: what is being sold, and how far it is."),
     version=__version__,
     requires=("clients",),
-    icon="currency-rubel",
+    assets=("lines.js", "deals.css"),
+    icon="coins",
 )
 
 
@@ -33,7 +34,7 @@ def crm_permissions() -> Iterable[Permission]:
 @hookimpl
 def crm_entities() -> Iterable[Entity]:
     """Return deals, products, pipelines and stages."""
-    return entities.ENTITIES
+    return card.dressed(entities.ENTITIES)
 
 
 @hookimpl
@@ -58,6 +59,16 @@ def crm_nav_items() -> Iterable[NavItem]:
             words="сделки продажи воронка стадия этап канбан deals sales pipeline",
         ),
         NavItem(
+            id="deals.short",
+            title=entities.SHORT_ROWS.title_plural,
+            href=entities.SHORT_ROWS.url,
+            icon=DEALS.icon,
+            group="sales",
+            permission=permissions.SHORT,
+            order=6,
+            words="сделки продажи что куплено deals sales bought",
+        ),
+        NavItem(
             id="deals.products",
             title=PRODUCTS.title_plural,
             href=PRODUCTS.url,
@@ -68,6 +79,18 @@ def crm_nav_items() -> Iterable[NavItem]:
             words="товары услуги каталог прайс номенклатура products catalogue price list",
         ),
     )
+
+
+@hookimpl
+def crm_panels() -> Iterable[Panel]:
+    """Return what belongs to a deal, and deals of clients and products."""
+    return panels.PANELS
+
+
+@hookimpl
+def crm_settings() -> Iterable[Setting | SettingsPage]:
+    """Return the page of settings of deals, and the limit of discounts."""
+    return settings.SETTINGS
 
 
 @hookimpl
