@@ -7,7 +7,7 @@ from pyramid.config import Configurator
 _ID = r"/deals/{id:\d{1,18}}"
 
 #: Modules of `views` whose routes are here.
-ROOMS = ("belongings", "lines", "moves", "settings", "short")
+ROOMS = ("belongings", "board", "lines", "moves", "settings", "short")
 
 ROUTES: tuple[tuple[str, str], ...] = (
     ("deals.short", "/deals/short"),
