@@ -29,6 +29,9 @@ GIVEN = "tasks.task.given"
 ESCALATED = "tasks.task.escalated"
 """A task is overdue for so long that the head of the department is told."""
 
+ANSWERED = "tasks.invitation.answered"
+"""A guest answered to an invitation: told to whoever asked him."""
+
 MISSED_CALL = "calls.call.missed"
 """Heard, never told: somebody called and nobody answered."""
 
@@ -62,5 +65,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
         notify=("bell",),
         group=_GROUP,
         icon="alert-triangle",
+    ),
+    EventType(
+        name=ANSWERED, title=_("A guest answered to an invitation"), notify=("bell",), group=_GROUP, icon="calendar"
     ),
 )

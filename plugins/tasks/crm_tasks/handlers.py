@@ -17,7 +17,7 @@ from crm_core.specs import Event
 from crm_tasks import events as facts
 from crm_tasks.entities import TASK, TASKS
 from crm_tasks.models import Task
-from crm_tasks.services import handing, missed, reminders, templates
+from crm_tasks.services import handing, invitations, missed, reminders, templates
 from crm_tasks.services.company import ways_of
 
 _WHY = {UNGATED: "what stands beside a task follows it, whoever made it"}
@@ -35,8 +35,10 @@ def react(event: Event, context: EventContext) -> None:
     elif event.name in (f"{TASK}.changed", f"{TASK}.assigned"):
         handing.follow(gate, event.payload["ids"])
         reminders.refresh(gate, event.payload["ids"])
+        invitations.follow(gate, event.payload["ids"])
     elif event.name in (f"{TASK}.trashed", f"{TASK}.restored"):
         reminders.refresh(gate, event.payload["ids"])
+        invitations.follow(gate, event.payload["ids"])
     elif not event.name.startswith("tasks."):
         templates.react(gate, event)
 

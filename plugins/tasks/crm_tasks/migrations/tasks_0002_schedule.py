@@ -18,8 +18,8 @@ def _id() -> sa.Column:
     return sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True)
 
 
-def _user(name: str, *, nullable: bool = True, on_delete: str = "RESTRICT") -> sa.Column:
-    return sa.Column(name, sa.BigInteger(), sa.ForeignKey("core_user.id", ondelete=on_delete), nullable=nullable)
+def _user(name: str, *, nullable: bool = True) -> sa.Column:
+    return sa.Column(name, sa.BigInteger(), sa.ForeignKey("core_user.id", ondelete="RESTRICT"), nullable=nullable)
 
 
 def _flag(name: str) -> sa.Column:
@@ -96,7 +96,7 @@ def upgrade() -> None:
     op.create_table(
         "tasks_feed",
         _id(),
-        _user("user_id", nullable=False, on_delete="CASCADE"),
+        _user("user_id", nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         _flag("busy_only"),
         _flag("details"),

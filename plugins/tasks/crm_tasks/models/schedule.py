@@ -21,7 +21,7 @@ VACATION, SICK, AWAY = "vacation", "sick", "away"
 
 
 class Meeting(Base):
-    """What was told to the guests of a task: by its UID their calendars know it again, by its sequence what is newer."""
+    """What the guests of a task were told: by its UID their calendars know it, by its sequence what is newer."""
 
     __tablename__ = "tasks_meeting"
     __table_args__ = (sa.UniqueConstraint("task_id"), sa.UniqueConstraint("uid"))
@@ -102,7 +102,7 @@ class Feed(Base):
     __table_args__ = (sa.UniqueConstraint("user_id"), sa.UniqueConstraint("digest"))
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("core_user.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("core_user.id", ondelete="RESTRICT"))
     digest: Mapped[bytes]
     busy_only: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     details: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
