@@ -35,7 +35,8 @@ KINDS = (
         group=WORK,
         icon="at",
     ),
-    EventType(name=NOT_MENTIONED, title=_("Whom I mention may not see the record"), notify=("bell",), icon="eye-off"),
+    # The answer to what one has just done: there is nothing to choose.
+    EventType(name=NOT_MENTIONED, title=_("Whom I mention may not see the record"), icon="eye-off"),
     EventType(
         name=FOLLOWED,
         title=_("What I follow has changed"),

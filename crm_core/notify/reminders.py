@@ -71,7 +71,7 @@ def remind(
     for start in range(0, len(users), CHUNK):
         insert = pg.insert(Reminder).values([{"user_id": user, **row} for user in users[start : start + CHUNK]])
         new = insert.excluded
-        again = {name: new[name] for name in row if name not in ("key", "created_at", "fired_at")}
+        again: dict[str, Any] = {name: new[name] for name in row if name not in ("key", "created_at", "fired_at")}
         again["fired_at"] = sa.case((Reminder.at == new.at, Reminder.fired_at), else_=new.fired_at)
         count += len(
             session.execute(

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm.util import identity_key
 
 from crm_core import clock, notify
 from crm_core.db import UNGATED
@@ -83,6 +84,9 @@ def _added(gate: Gate, entity: Entity, ids: Sequence[int]) -> None:
         sa.select(names, numbers).where(model.id.in_(ids), names.is_not(None)).distinct(),
         execution_options={UNGATED: "what was just written is told to those who may see what it hangs on"},
     ).all()
+    # Whoever is mentioned hears that, and need not hear it twice.
+    known = [gate.session.identity_map.get(identity_key(model, number)) for number in ids]
+    told_already = {user for record in known if record is not None for user in mentioned_in(entity, record)}
     by_parent: dict[str, list[int]] = {}
     for name, number in rows:
         by_parent.setdefault(name, []).append(number)
@@ -90,7 +94,10 @@ def _added(gate: Gate, entity: Entity, ids: Sequence[int]) -> None:
         parent = gate.plugins.entities.get(name)
         if parent is None:
             continue
-        follows = notify.followed_by(gate.session, name, parents)
+        follows = {
+            number: [user for user in users if user not in told_already]
+            for number, users in notify.followed_by(gate.session, name, parents).items()
+        }
         if follows:
             _tell(gate, parent, follows, _ADDED, {"what": entity.title}, also=(entity, "view"))
 

@@ -146,12 +146,12 @@ def _muted(request: Request, user_id: int) -> Notice | None:
     until = notify.hours_of(request.db, user_id).muted_until
     if until is None or until <= clock.now():
         return None
+    formats = request.formats
+    today = until.astimezone(formats.tz).date() == clock.today(formats.tz)
+    when = formats.time(until) if today else formats.datetime(until)
     return Notice(
         text=request.translate(
-            _(
-                "Quiet until ${when}: letters wait, and the bell does not count.",
-                mapping={"when": request.formats.datetime(until)},
-            )
+            _("Quiet until ${when}: letters wait, and the bell does not count.", mapping={"when": when})
         ),
         actions=[
             Action(

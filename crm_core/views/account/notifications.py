@@ -86,13 +86,14 @@ def _when(form: Filling, hours: Hours) -> Section:
     fields: list[FieldView] = [
         form.field("quiet_from", _("Quiet from"), "time", _clock(hours.quiet_from)),
         form.field("quiet_to", _("until"), "time", _clock(hours.quiet_to)),
-        form.field("quiet_weekends", _("Quiet on Saturdays and Sundays"), "bool", hours.quiet_weekends),
+        form.field("quiet_weekends", _("Quiet on Saturdays and Sundays"), "bool", hours.quiet_weekends, wide=True),
         form.field(
             "digest",
             _("The letter that gathers news comes"),
             "radio",
             hours.digest,
             choices=choices([("daily", _("once a day")), ("hourly", _("each hour"))]),
+            wide=True,
         ),
         form.field("digest_at", _("at (once a day)"), "time", _clock(hours.digest_at)),
     ]
