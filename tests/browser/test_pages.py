@@ -18,6 +18,7 @@ EVERYBODY = [
     "/settings",
     "/settings/log",
     "/profile",
+    "/profile/notifications",
     "/profile/password",
     "/profile/sessions",
 ]
