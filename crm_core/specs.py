@@ -175,6 +175,17 @@ class ListTab:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListLook:
+    """Another way to look at the records of a list: a board, a forecast. The filters go along."""
+
+    id: str
+    title: str
+    icon: str
+    href: str
+    permission: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """A logged table without a card of its own whose rows are part of a record: its changes stand in that history."""
 
@@ -241,6 +252,8 @@ class Entity:
     """(gate, ids of records that may be seen) -> what may be done with each at once, in two statements at most."""
     tabs: tuple[ListTab, ...] = ()
     """Lists that everybody has, as tabs above the list."""
+    looks: tuple[ListLook, ...] = ()
+    """Other ways to look at its records, offered beside the list."""
     owners: Callable[[Any, int], bool] | None = None
     """(gate, user id) -> whether the subject may make this person responsible; None: anybody, where he may assign."""
     timeline: bool = True

@@ -408,6 +408,8 @@ class ListPage:
     clear_href: str = ""
     tabs: Sequence[Tab] = ()
     """Lists that everybody has."""
+    looks: Sequence[Tab] = ()
+    """The same records as a list, on a board."""
     views: Sequence[SavedView] = ()
     view: str = ""
     """Title of the saved view in force."""

@@ -351,8 +351,9 @@ on("click", "[data-more]", (event, link) => {
 behave("[data-board] [data-cards-of]", (list) => {
   const near = () => {
     const link = columnOf(list).querySelector("[data-more]");
-    if (link && list.scrollTop + list.clientHeight > list.scrollHeight - 600 && list.scrollTop > 0) more(link);
+    if (link && list.scrollTop + list.clientHeight > list.scrollHeight - 600 && (list.scrollTop > 0 || (list.clientHeight && list.scrollHeight <= list.clientHeight))) more(link);
   };
+  requestAnimationFrame(near);
   list.addEventListener("scroll", near, { passive: true });
 });
 

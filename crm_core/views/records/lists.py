@@ -147,7 +147,7 @@ def list_page(
         text = filters.full_query(request, query, **{"after": "", "before": "", **changes})
         return f"{url}?{text}" if text else url
 
-    active = _active_view(request, kept)
+    active = active_view(request, kept)
     present = filters.full_query(request, query, after="", before="")
     asked = bool(query.conditions or query.search)
     return ListPage(
@@ -168,7 +168,8 @@ def list_page(
         filter_choices=filters.filter_choices(reader, listing, query, url),
         clear_href=f"{url}?trash=1" if query.trash else url,
         tabs=[] if query.trash else _tabs(request, entity, query),
-        views=[] if query.trash else _views(request, kept, url, active, query),
+        looks=[] if query.trash else looks(request, entity, query),
+        views=[] if query.trash else saved_views(request, kept, url, active, query),
         view=active.name if active is not None else "",
         view_changed=active is not None and differs(active, query),
         save_view_href="" if query.trash else f"{url}/views/new?{present}",
@@ -245,6 +246,21 @@ def _sorting(query: ListQuery, name: str, at: Any, *, default: bool, falling: bo
     else:
         return {"sort_href": at(sort=name, descending=falling)}
     return {"sort_href": at(sort=name, descending=not descending), "sorted": "desc" if descending else "asc"}
+
+
+def looks(request: Request, entity: Entity, query: ListQuery, present: str = "") -> list[Tab]:
+    """Return the ways to look at what a list finds, the list itself first; none where it is the only one."""
+    others = [one for one in entity.looks if not one.permission or request.subject.may(one.permission)]
+    if not others:
+        return []
+    say_ = request.translate
+    ways = [("", say_(_("List")), "list", entity.url)]
+    ways += [(one.id, say_(one.title), one.icon, one.href) for one in others]
+    text = filters.full_query(request, query, after="", before="")
+    return [
+        Tab(title=title, href=f"{href}?{text}" if text else href, active=name == present, icon=icon)
+        for name, title, icon, href in ways
+    ]
 
 
 def _tabs(request: Request, entity: Entity, query: ListQuery) -> list[Tab]:
@@ -406,7 +422,8 @@ def _empty(context: EntityContext, query: ListQuery, asked: bool) -> EmptyState:
 # -- saved views in the heading ----------------------------------------------------------------------------------------
 
 
-def _active_view(request: Request, kept: Kept) -> Any:
+def active_view(request: Request, kept: Kept) -> Any:
+    """Return the saved view that the address names, if the person may use it."""
     number = request.GET.get("view", "")
     return next((one for one in kept.views if str(one.id) == number), None)
 
@@ -428,7 +445,8 @@ def view_href(url: str, view: Any) -> str:
     return f"{url}?view={view.id}" + (f"&{text}" if text else "")
 
 
-def _views(request: Request, kept: Kept, url: str, active: Any, query: ListQuery) -> list[SavedView]:
+def saved_views(request: Request, kept: Kept, url: str, active: Any, query: ListQuery) -> list[SavedView]:
+    """Return the saved views of a list as its menu shows them."""
     present = filters.full_query(request, query, after="", before="")
     shared = {"team": _("the department"), "all": _("everybody")}
     return [

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from crm_core.db import UNGATED, RecordRef
 from crm_core.records import cleaning
-from crm_core.specs import DoubleRule, Entity, Filter, ImportLink, NamedScope, Part
+from crm_core.specs import DoubleRule, Entity, Filter, ImportLink, ListLook, NamedScope, Part
 from crm_deals import moving
 from crm_deals.i18n import _
 from crm_deals.models import OPEN, WON, Deal, Line, Member, Stage
@@ -87,7 +87,8 @@ def _rotting(model: Any, wanted: bool, context: Any) -> Any:
         Stage.id == model.stage_id,
         Stage.deleted_at.is_(None),
         Stage.rot_days.is_not(None),
-        model.stage_since < sa.literal(context.now) - sa.func.make_interval(0, 0, 0, Stage.rot_days),
+        sa.func.greatest(model.stage_since, model.last_activity_at)
+        < sa.literal(context.now) - sa.func.make_interval(0, 0, 0, Stage.rot_days),
     )
     criterion = sa.and_(model.state == OPEN, stuck)
     return criterion if wanted else sa.not_(criterion)
@@ -155,6 +156,10 @@ DEALS = Entity(
         Part(name="deals.party", title=_("Party of a deal"), schema=PartySchema),
         Part(name="deals.member", title=_("Observer of a deal"), schema=MemberSchema),
         Part(name="deals.date", title=_("Date of a deal"), schema=DateSchema),
+    ),
+    looks=(
+        ListLook(id="board", title=_("Board"), icon="layout-kanban", href="/deals/board"),
+        ListLook(id="forecast", title=_("Forecast"), icon="chart-bar", href="/deals/forecast"),
     ),
     prepare=prepare_deal,
     together=history_of_clients,

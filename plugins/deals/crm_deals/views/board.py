@@ -27,7 +27,7 @@ from crm_core.views.boards import BoardCard, BoardColumn, BoardPage
 from crm_core.views.filling import say
 from crm_core.views.records import filters, lists
 from crm_core.views.records.reading import Reader
-from crm_core.views.shapes import Action, Badge, Choice, EmptyState, FieldView, ListPage, Notice, PersonView, Tab
+from crm_core.views.shapes import Action, Badge, Choice, EmptyState, FieldView, ListPage, Notice, PersonView
 from crm_deals import services
 from crm_deals.entities import DEAL, DEALS
 from crm_deals.i18n import DOMAIN, _
@@ -137,7 +137,7 @@ def show(request: Request) -> Any:
             Action(title=one.name, href=f"{ROOT}/{one.id}?{text}" if text else f"{ROOT}/{one.id}", active=one is way)
             for one in ways
         ],
-        "looks": looks(request, "board", text),
+        "looks": lists.looks(request, DEALS, query, "board"),
         "as_of_href": f"{url}/as-of",
         "board": BoardPage(
             title=way.name,
@@ -168,7 +168,7 @@ def _tools(
     """Return the line of tools that lists have, leading to this board."""
     url = f"{ROOT}/{way.id}"
     text = filters.full_query(request, query)
-    active = lists._active_view(request, kept)
+    active = lists.active_view(request, kept)
     notices = []
     if problem is not None:
         notices.append(
@@ -195,7 +195,7 @@ def _tools(
             if one.name not in ("pipeline_id", "stage_id")
         ],
         clear_href=url,
-        views=lists._views(request, kept, url, active, query),
+        views=lists.saved_views(request, kept, url, active, query),
         view=active.name if active is not None else "",
         view_changed=active is not None and lists.differs(active, query),
         save_view_href=f"{DEALS.url}/views/new?{text}",
@@ -207,19 +207,6 @@ def _tools(
         else None,
         notices=notices,
     )  # fmt: skip
-
-
-def looks(request: Request, present: str, query: str) -> list[Tab]:
-    """Return the ways to look at the same deals: as a list, on the board, as a forecast."""
-    found = []
-    for name, title, icon, href in (
-        ("list", _("List"), "list", DEALS.url),
-        ("board", _("Board"), "layout-kanban", ROOT),
-        ("forecast", _("Forecast"), "chart-bar", f"{DEALS.url}/forecast"),
-    ):
-        address = f"{href}?{query}" if query else href
-        found.append(Tab(title=request.translate(title), href=address, active=name == present, icon=icon))
-    return found
 
 
 def _empty(request: Request, query: ListQuery, anything: bool, way: board.Way) -> EmptyState | None:
