@@ -119,7 +119,7 @@ CALLS = Entity(
     descending=True,
     hint=("direction",),
     head=("started_at", "duration_s", "result"),
-    columns=("person_id", "company_id", "direction", "status", "owner_id", "started_at", "duration_s"),
+    columns=("person_id", "direction", "status", "owner_id", "started_at", "duration_s"),
     parent="subject",
     scopes=(
         NamedScope(
@@ -150,6 +150,7 @@ CALLS = Entity(
     in_menu=False,
     entry=call_entry,
     contact=talks,
+    tells_owner=False,
 )  # fmt: skip
 
 ENTITIES: tuple[Entity, ...] = (CALLS,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crm_calls.i18n import _
+from crm_calls.permissions import VIEW
 from crm_core.specs import EventType
 
 STARTED = "calls.call.started"
@@ -26,7 +27,15 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(name=STARTED, title=_("A call began"), payload=_CALL),
     EventType(name=ANSWERED, title=_("A call was answered"), payload=_CALL),
     EventType(name=ENDED, title=_("A call is over"), payload=(*_CALL, "answered", "seconds")),
-    EventType(name=MISSED, title=_("A call was missed"), payload=_CALL),
+    EventType(
+        name=MISSED,
+        title=_("A call was missed"),
+        payload=_CALL,
+        notify=("bell",),
+        group=_("Calls"),
+        icon="phone-x",
+        told_to=VIEW,
+    ),
     EventType(
         name=UNKNOWN,
         title=_("Somebody called whom we do not know"),

@@ -82,7 +82,7 @@ def crm_nav_items() -> Iterable[NavItem]:
         ),
         NavItem(
             id="calls.report",
-            title=_("Calls by person"),
+            title=_("Report on calls"),
             href="/calls/report",
             icon="phone-call",
             group="reports",

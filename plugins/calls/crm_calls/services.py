@@ -33,13 +33,13 @@ from crm_calls.i18n import _
 from crm_calls.models import Call, Gateway, Line
 from crm_calls.permissions import DIAL, FIGURES, LISTEN
 from crm_calls.schemas import ANSWERED, ENDED, MISSED, NOT_REACHED, RINGING
-from crm_core import clock, events, files, jobs
+from crm_core import clock, events, files, jobs, notify
 from crm_core.db import UNGATED, RecordRef
 from crm_core.models.accounts import ACTIVE, Team, User
 from crm_core.models.records import Address
 from crm_core.records import cleaning, operations, saving
 from crm_core.records.gate import Gate, user_names
-from crm_core.security.subject import Subject
+from crm_core.security.subject import Subject, load_subject
 from crm_core.specs import Event
 
 FETCH, ORIGINATE = "calls.fetch", "calls.originate"
@@ -286,6 +286,7 @@ def _ended(gate: Gate, call: Call, event: CallEvent, lines: _Lines) -> None:
     _tell(gate, facts.ENDED, call, answered=talked, seconds=call.duration_s or 0)
     if call.status == MISSED:
         _tell(gate, facts.MISSED, call)
+        _notify_of_missed(gate, call)
     if call.direction == INCOMING and call.subject_id is None and call.number:
         payload = {
             "id": call.id,
@@ -295,6 +296,28 @@ def _ended(gate: Gate, call: Call, event: CallEvent, lines: _Lines) -> None:
             "answered": talked,
         }
         events.fire(gate.session, Event(facts.UNKNOWN, payload), plugins=gate.plugins, subject=gate.subject)
+
+
+def _notify_of_missed(gate: Gate, call: Call) -> None:
+    subject = load_subject(gate.session, call.owner_id) if call.owner_id is not None else None
+    if subject is None:
+        return
+    name = ""
+    if call.subject_entity in gate.plugins.entities and call.subject_id is not None:
+        # By the rights of whoever reads it: the line may be of somebody who does not see this client.
+        reader = Gate(gate.session, subject, gate.plugins)
+        name = reader.labels(call.subject_entity, [call.subject_id]).get(call.subject_id, "")
+    notify.notify(
+        gate.session,
+        [call.owner_id or 0],
+        key=f"{facts.MISSED}:{call.id}",
+        kind=facts.MISSED,
+        title=_("Missed call: ${name}"),
+        values={"name": name or call.caption},
+        entity=CALL,
+        record_id=call.id,
+        href=f"{CALLS.url}/{call.id}",
+    )
 
 
 def _who_calls_back(gate: Gate, call: Call, lines: _Lines, values: Mapping[str, Any]) -> dict[str, Any]:

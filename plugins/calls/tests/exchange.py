@@ -85,6 +85,9 @@ class FakeExchange:
                     raw, buffer = buffer.split(b"\r\n\r\n", 1)
                     pairs = (line.partition(": ") for line in raw.decode().split("\r\n"))
                     self._answer(connection, {key: value for key, _sep, value in pairs})
+        with self._listening:
+            if connection in self.listeners:
+                self.listeners.remove(connection)
 
     def _answer(self, connection: socket.socket, action: dict[str, str]) -> None:
         self.actions.append(action)

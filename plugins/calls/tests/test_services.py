@@ -132,6 +132,20 @@ def test_a_missed_call_is_his_who_is_responsible_for_the_client(office: Any, tol
     }
 
 
+def test_whoever_is_to_call_back_finds_it_under_the_bell_once(office: Any, db: Any) -> None:
+    from crm_core.models.work import Notification
+
+    person = office.person(owner=office.colleague)
+    office.missed(line="101")
+    office.tell("ended", "m1", line="101", result="no_answer")
+
+    rows = db.scalars(sa.select(Notification).where(Notification.user_id == office.colleague.id)).all()
+    assert [(row.kind, row.values) for row in rows if row.kind != "core.record.assigned"] == [
+        ("calls.call.missed", {"name": person.full_name})
+    ]
+    assert not db.scalars(sa.select(Notification).where(Notification.user_id == office.manager.id)).all()
+
+
 @pytest.mark.parametrize(
     ("line", "whose"), [("102", "colleague"), ("600", "head"), ("999", None)], ids=["person", "group", "unknown line"]
 )

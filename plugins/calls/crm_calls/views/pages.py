@@ -135,11 +135,11 @@ def report(request: Request) -> dict[str, Any]:
 
 _COLUMNS = [
     Column(name="who", title=_("Who")),
-    Column(name="incoming", title=_("Incoming"), kind="number"),
-    Column(name="answered", title=_("Answered"), kind="number"),
-    Column(name="missed", title=_("Missed"), kind="number"),
-    Column(name="outgoing", title=_("Outgoing"), kind="number"),
-    Column(name="reached", title=_("Reached"), kind="number"),
+    Column(name="incoming", title=_("Incoming calls"), kind="number"),
+    Column(name="answered", title=_("Answered calls"), kind="number"),
+    Column(name="missed", title=_("Missed calls"), kind="number"),
+    Column(name="outgoing", title=_("Outgoing calls"), kind="number"),
+    Column(name="reached", title=_("Reached calls"), kind="number"),
     Column(name="talk", title=_("Talk"), kind="number"),
     Column(name="average", title=_("A talk on average"), kind="number"),
 ]
