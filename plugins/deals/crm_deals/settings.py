@@ -5,6 +5,7 @@ from __future__ import annotations
 from crm_core.specs import Setting, SettingsPage
 from crm_deals.i18n import _
 from crm_deals.permissions import SETTINGS as MAY_SET
+from crm_deals.services import lead_rules
 from crm_deals.services.discounts import DEFAULT_LIMIT, LIMIT
 
 SETTINGS: tuple[Setting | SettingsPage, ...] = (
@@ -13,7 +14,7 @@ SETTINGS: tuple[Setting | SettingsPage, ...] = (
         title=_("Deals: pipelines and lists"),
         permission=MAY_SET,
         icon="coins",
-        href="/settings/deals",
+        href="/settings/deals/pipelines",
         description=_("Pipelines and stages, reasons of refusal, dates, VAT, rates of currencies, discounts"),
         order=30,
         words="воронки этапы стадии причины отказа ндс курсы валют скидки даты pipelines stages vat",
@@ -26,5 +27,24 @@ SETTINGS: tuple[Setting | SettingsPage, ...] = (
         page="deals",
         minimum=0,
         maximum=100,
+    ),
+    SettingsPage(
+        id="deals-leads",
+        title=_("Leads"),
+        permission=MAY_SET,
+        icon="inbox",
+        href="/settings/deals/leads",
+        description=_("Who answers them and how soon, forms of the site, programs that send them"),
+        order=32,
+        words="лиды заявки формы с сайта распределение вебхук неразобранное leads web forms webhook",
+    ),
+    Setting(
+        key=lead_rules.TERM,
+        title=_("Minutes of working time to answer when no rule says so"),
+        kind="number",
+        default=30,
+        page="deals-leads",
+        minimum=1,
+        maximum=10_000,
     ),
 )

@@ -216,7 +216,7 @@ def _page(
         "options_href": f"{PRODUCTS.url}/options" if request.subject.may(PRODUCTS_VIEW) else "",
         "cancel_href": href_of(deal),
         "rows": [*shown, *([_shown(blank, {}, {}, say)] if not rows else [])],
-        "template": _shown({**blank, "index": "0000"}, {}, {}, say),
+        "blank": _shown({**blank, "index": "0000"}, {}, {}, say),
         "next": str(free + (0 if rows else _BLANK)),
         "units": choices(request, UNITS),
         "codes": choices(request, VAT_CODES),

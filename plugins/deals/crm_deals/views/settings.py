@@ -27,6 +27,7 @@ from crm_deals.views.answers import FORM, choices, day, decimal, done, form_page
 
 _T = "crm_deals:templates/"
 HOME = "/settings/deals"
+PIPELINES = f"{HOME}/pipelines"
 
 COLOR_TITLES: Mapping[str, str] = {
     "gray": _("Grey"),
@@ -44,7 +45,7 @@ COLOR_TITLES: Mapping[str, str] = {
 
 def _around(request: Request, here: str) -> dict[str, Any]:
     tabs = (
-        ("pipelines", _("Pipelines"), HOME),
+        ("pipelines", _("Pipelines"), PIPELINES),
         ("reasons", _("Reasons of refusal"), f"{HOME}/reasons"),
         ("dates", _("Dates"), f"{HOME}/dates"),
         ("vat", _("VAT"), f"{HOME}/vat"),
@@ -94,7 +95,7 @@ def _pipelines_page(request: Request, errors: Mapping[str, Any] | None = None) -
         request,
         id="new-pipeline",
         title=_("New pipeline"),
-        action=HOME,
+        action=PIPELINES,
         submit=_("Create the pipeline"),
         fields=[
             FieldView(
@@ -143,7 +144,7 @@ def create_pipeline(request: Request) -> Any:
 def order_pipelines(request: Request) -> Any:
     """Put the pipelines in another order."""
     pipelines.order_pipelines(request.gate, [number(one) for one in request.POST.getall("order")])
-    return done(request, _("The order is saved."), HOME)
+    return done(request, _("The order is saved."), PIPELINES)
 
 
 def _pipeline(request: Request) -> Pipeline:
@@ -211,7 +212,7 @@ def _pipeline_page(
         **_around(request, "pipelines"),
         "crumbs": [
             Crumb(title=say(_("Settings")), href="/settings"),
-            Crumb(title=say(_("Settings of deals")), href=HOME),
+            Crumb(title=say(_("Settings of deals")), href=PIPELINES),
         ],
         "pipeline": pipeline,
         "values": values,
@@ -226,7 +227,7 @@ def _pipeline_page(
         if not any(counts.get(stage.id) for stage in stages.values())
         else None,
         "rows": shown,
-        "template": {**blank, "key": "new0000"},
+        "blank": {**blank, "key": "new0000"},
         "colors": [Choice(value=color, title=str(say(COLOR_TITLES[color]))) for color in COLORS],
         "kinds": choices(request, STAGE_KINDS),
         "currencies": [
@@ -312,7 +313,7 @@ def delete_pipeline(request: Request) -> Any:
         pipelines.delete_pipeline(request.gate, pipeline)
     except InvalidValues as invalid:
         return refused(request, next(iter(invalid.errors.values())), f"{HOME}/pipelines/{pipeline.id}")
-    return done(request, _("The pipeline is gone: ${name}", mapping={"name": pipeline.name}), HOME, go=True)
+    return done(request, _("The pipeline is gone: ${name}", mapping={"name": pipeline.name}), PIPELINES, go=True)
 
 
 # -- the rules of a stage ----------------------------------------------------------------------------------------------
