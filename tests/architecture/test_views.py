@@ -21,6 +21,8 @@ PUBLIC = {
     "account.invitation": "the token of the link is the proof",
     "account.setup": "the first administrator has no account yet; a one-time code from the console is the proof",
     "account.logo": "the sign-in page shows it",
+    "tasks.feed": "the secret of the address is the proof; only its digest is kept",
+    "tasks.invitation": "the key of the letter is the proof; it opens one meeting to one guest",
     "locale": "the language of the sign-in page",
     "calls.in": "telephony has no account; each message is signed by the secret of its gateway",
 }

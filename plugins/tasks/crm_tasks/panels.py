@@ -18,6 +18,7 @@ from crm_tasks.models import Delegation, Observer, Series, Task
 from crm_tasks.permissions import VIEW
 from crm_tasks.services import acting, checklist, dependencies, reminders, series, tasks
 from crm_tasks.views.making import reminder_choices
+from crm_tasks.views.meetings import panel as guests
 from crm_tasks.views.reading import LineReader
 from crm_tasks.views.repeating import in_words
 
@@ -183,6 +184,10 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         id="tasks.needs", title=_("Must be done first"), entity=TASK, load=needs, template=_T + "needs.pt",
         permission=VIEW, order=40, create_href="/tasks/{id}/needs",
+    ),
+    Panel(
+        id="tasks.guests", title=_("Guests of the meeting"), entity=TASK, load=guests, template=_T + "guests.pt",
+        permission=VIEW, order=15, create_href="/tasks/{id}/guests",
     ),
     Panel(
         id="tasks.people", title=_("Observers and the way of the task"), entity=TASK, load=people,

@@ -31,7 +31,7 @@ PLUGIN = PluginInfo(
     description=_("Who does what by when, on any record."),
     version=__version__,
     icon="checkbox",
-    assets=("tasks.js", "tasks.css"),
+    assets=("tasks.js", "tasks.css", "schedule.js", "schedule.css"),
 )
 
 
@@ -55,7 +55,7 @@ def crm_event_types() -> Iterable[EventType]:
 
 @hookimpl
 def crm_nav_items() -> Iterable[NavItem]:
-    """Return my day and the list of tasks in the menu."""
+    """Return my day, the schedule and the list of tasks in the menu."""
     return (
         NavItem(
             id="tasks.day",
@@ -67,6 +67,17 @@ def crm_nav_items() -> Iterable[NavItem]:
             order=20,
             key="d",
             words="мой день сегодня дела на сегодня today",
+        ),
+        NavItem(
+            id="tasks.schedule",
+            title=_("Schedule"),
+            href="/tasks/schedule",
+            icon="calendar",
+            group="home",
+            permission=permissions.VIEW,
+            order=21,
+            key="r",
+            words="расписание календарь встречи занятость отпуск загрузка calendar meetings",
         ),
         NavItem(
             id="tasks.list",

@@ -142,3 +142,20 @@ class DelegationSchema(forms.RecordSchema):
     from_id = forms.user(_("From whom"))
     to_id = forms.user(_("To whom"))
     note = forms.text(_("Note"))
+
+
+class GuestSchema(forms.RecordSchema):
+    """How changes of guests read in history."""
+
+    name = forms.text(_("Guest"))
+    email = forms.text(_("E-mail"))
+    answer = forms.choice(
+        _("Answer"),
+        (
+            ("needs-action", _("No answer yet")),
+            ("accepted", _("Will come")),
+            ("tentative", _("Perhaps")),
+            ("declined", _("Will not come")),
+        ),
+    )
+    answered_at = forms.datetime(_("Answered"))

@@ -102,9 +102,9 @@ def upgrade() -> None:
         _flag("details"),
         sa.Column("created_at", WHEN, nullable=False),
         sa.Column("read_at", WHEN),
-        sa.UniqueConstraint("user_id"),
         sa.UniqueConstraint("digest"),
     )
+    op.create_index(None, "tasks_feed", ["user_id"])
 
     log_table(op, "tasks_guest", "tasks.guest", parent="task_id=tasks.task", versioned=False)
     log_table(op, "tasks_day_off", "tasks.day_off", versioned=False)

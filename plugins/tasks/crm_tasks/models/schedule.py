@@ -99,7 +99,7 @@ class Feed(Base):
     """A secret address by which a program for calendars reads one person's tasks; only its digest is here."""
 
     __tablename__ = "tasks_feed"
-    __table_args__ = (sa.UniqueConstraint("user_id"), sa.UniqueConstraint("digest"))
+    __table_args__ = (sa.Index(None, "user_id"), sa.UniqueConstraint("digest"))
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("core_user.id", ondelete="RESTRICT"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -29,7 +29,7 @@ MOST_DAYS = 400
 
 
 def away(gate: Gate, people: Sequence[int], first: dt.date, last: dt.date) -> Sequence[DayOff]:
-    """Return the days off of people that touch some days; why they are off is for `may_know_why` to tell."""
+    """Return the days off of people that touch some days; why they are off, `kept` lets some know."""
     return gate.session.scalars(
         sa.select(DayOff)
         .where(DayOff.user_id.in_(people), DayOff.ends >= first, DayOff.starts <= last)
@@ -44,15 +44,22 @@ def coming(gate: Gate, user_id: int) -> Sequence[DayOff]:
     return away(gate, [user_id], since, dt.date(9000, 1, 1))
 
 
+def kept(gate: Gate, user_ids: Iterable[int]) -> set[int]:
+    """Return those people whose days off the subject may write and know the reason of: himself, whom he heads, all."""
+    subject, wanted = gate.subject, set(user_ids)
+    if "all" in subject.scopes(EDIT):
+        return wanted
+    found = wanted & {subject.user_id}
+    others = wanted - found
+    if others and subject.headed:
+        below = sa.select(User.id).where(User.id.in_(others), User.team_id.in_(sorted(subject.headed)))
+        found |= set(gate.session.scalars(below))
+    return {one for one in found if one is not None}
+
+
 def keeps(gate: Gate, user_id: int) -> bool:
-    """Tell whether the subject may write the days off of a person, and know their reason: himself, his heads, all."""
-    subject = gate.subject
-    if user_id == subject.user_id or "all" in subject.scopes(EDIT):
-        return True
-    if not subject.headed:
-        return False
-    team = gate.session.scalar(sa.select(User.team_id).where(User.id == user_id))
-    return team in subject.headed
+    """Tell whether the subject may write the days off of a person, and know their reason."""
+    return user_id in kept(gate, [user_id])
 
 
 def _require(gate: Gate, user_id: int) -> None:

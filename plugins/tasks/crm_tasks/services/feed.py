@@ -31,7 +31,7 @@ _NOTED = dt.timedelta(hours=1)
 
 def of(session: Session, user_id: int) -> Feed | None:
     """Return the feed of a person, if he has one."""
-    return session.scalars(sa.select(Feed).where(Feed.user_id == user_id)).one_or_none()
+    return session.scalars(sa.select(Feed).where(Feed.user_id == user_id).order_by(Feed.id.desc()).limit(1)).first()
 
 
 def issue(gate: Gate, *, busy_only: bool = False, details: bool = False) -> str:
