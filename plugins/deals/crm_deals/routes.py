@@ -31,7 +31,7 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("deals.date", _ID + r"/dates/{date:\d{1,18}}"),
     ("deals.date_done", _ID + r"/dates/{date:\d{1,18}}/done"),
     ("deals.date_remove", _ID + r"/dates/{date:\d{1,18}}/remove"),
-    ("deals.settings", "/settings/deals"),
+    ("deals.settings", "/settings/deals/pipelines"),
     ("deals.settings.order", "/settings/deals/order"),
     ("deals.settings.pipeline", r"/settings/deals/pipelines/{id:\d{1,18}}"),
     ("deals.settings.pipeline_delete", r"/settings/deals/pipelines/{id:\d{1,18}}/delete"),
