@@ -8,10 +8,26 @@ from pyramid.config import Configurator
 
 from crm_core.events import EventContext
 from crm_core.hooks import hookimpl
-from crm_core.specs import Entity, Event, EventType, NavItem, Panel, Permission, PluginInfo, Setting, SettingsPage
+from crm_core.specs import (
+    Entity,
+    Event,
+    EventType,
+    Job,
+    NavItem,
+    Panel,
+    Permission,
+    PluginInfo,
+    Setting,
+    SettingsPage,
+    Widget,
+)
 from crm_deals import __version__, card, entities, events, handlers, panels, permissions, settings
-from crm_deals.entities import DEALS, PRODUCTS
+from crm_deals.entities import DEALS, LEADS, PRODUCTS
 from crm_deals.i18n import _
+from crm_deals.lead_jobs import LEAD_JOBS
+from crm_deals.lead_permissions import LEADS_VIEW
+from crm_deals.lead_widgets import LEAD_WIDGETS
+from crm_deals.views import lead_inbox
 
 PLUGIN = PluginInfo(
     name="deals",
@@ -20,7 +36,7 @@ PLUGIN = PluginInfo(
     description=_("Pipelines, stages and products: what is being sold, and how far it is."),
     version=__version__,
     requires=("clients",),
-    assets=("lines.js", "deals.css"),
+    assets=("lines.js", "deals.css", "leads.css", "sums.css"),
     icon="coins",
 )
 
@@ -34,7 +50,7 @@ def crm_permissions() -> Iterable[Permission]:
 @hookimpl
 def crm_entities() -> Iterable[Entity]:
     """Return deals, products, pipelines and stages."""
-    return card.dressed(entities.ENTITIES)
+    return lead_inbox.dressed(card.dressed(entities.ENTITIES))
 
 
 @hookimpl
@@ -69,6 +85,17 @@ def crm_nav_items() -> Iterable[NavItem]:
             words="сделки продажи что куплено deals sales bought",
         ),
         NavItem(
+            id="deals.leads",
+            title=LEADS.title_plural,
+            href=LEADS.url,
+            icon=LEADS.icon,
+            group="sales",
+            permission=LEADS_VIEW,
+            order=4,
+            key="l",
+            words="лиды заявки неразобранное запросы обращения с сайта leads requests inbox",
+        ),
+        NavItem(
             id="deals.products",
             title=PRODUCTS.title_plural,
             href=PRODUCTS.url,
@@ -85,6 +112,18 @@ def crm_nav_items() -> Iterable[NavItem]:
 def crm_panels() -> Iterable[Panel]:
     """Return what belongs to a deal, and deals of clients and products."""
     return panels.PANELS
+
+
+@hookimpl
+def crm_widgets() -> Iterable[Widget]:
+    """Return blocks of the home page."""
+    return LEAD_WIDGETS
+
+
+@hookimpl
+def crm_jobs() -> Iterable[Job]:
+    """Return work by the clock."""
+    return LEAD_JOBS
 
 
 @hookimpl

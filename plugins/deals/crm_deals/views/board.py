@@ -65,7 +65,8 @@ def _keep(request: Request, known: Mapping[str, Any], **changes: Any) -> None:
     )
 
 
-def _way(request: Request, ways: Sequence[board.Way]) -> board.Way:
+def way_of(request: Request, ways: Sequence[board.Way]) -> board.Way:
+    """Return the pipeline of the address, or 404."""
     wanted = number(request.matchdict.get("pipeline"))
     for way in ways:
         if way.id == wanted:
@@ -73,7 +74,8 @@ def _way(request: Request, ways: Sequence[board.Way]) -> board.Way:
     raise HTTPNotFound
 
 
-def _asked(request: Request) -> tuple[ListQuery, Any]:
+def asked_query(request: Request) -> tuple[ListQuery, Any]:
+    """Return what the address asks for, and what in it cannot be understood."""
     query, problem = lists.read_query(request)
     # A board has an order and a place of its own, and nothing of the trash.
     return replace(query, after="", before="", trash=False), problem
@@ -102,9 +104,9 @@ def show(request: Request) -> Any:
     """Show the board of a pipeline."""
     gate = request.gate
     ways = board.ways(gate)
-    way = _way(request, ways)
+    way = way_of(request, ways)
     url = f"{ROOT}/{way.id}"
-    query, problem = _asked(request)
+    query, problem = asked_query(request)
     listing = Listing(gate, DEALS)
     posted = filters.posted_conditions(request.GET, listing)
     if posted and not problem:
@@ -132,7 +134,7 @@ def show(request: Request) -> Any:
     cards = drawing.cards([row for one in found.values() for row in one.rows])
     folded = set(kept.get("folded", ()))
     return {
-        "page": _tools(request, reader, listing, query, views, way, ways, problem),
+        "page": tools(request, reader, listing, query, views, url, problem, way.id),
         "ways": [
             Action(title=one.name, href=f"{ROOT}/{one.id}?{text}" if text else f"{ROOT}/{one.id}", active=one is way)
             for one in ways
@@ -155,44 +157,44 @@ def show(request: Request) -> Any:
     }
 
 
-def _tools(
+def tools(
     request: Request,
     reader: Reader,
     listing: Listing,
     query: ListQuery,
     kept: lists.Kept,
-    way: board.Way,
-    ways: Sequence[board.Way],
+    url: str,
     problem: Any,
+    pipeline: int | None = None,
 ) -> ListPage:
-    """Return the line of tools that lists have, leading to this board."""
-    url = f"{ROOT}/{way.id}"
+    """Return the line of tools that lists have, leading to another way of looking at deals."""
     text = filters.full_query(request, query)
     active = lists.active_view(request, kept)
+    make = f"{DEALS.url}/new?pipeline_id={pipeline}" if pipeline else f"{DEALS.url}/new"
     notices = []
     if problem is not None:
         notices.append(
             Notice(
-                title=request.translate(_("The address of this board cannot be understood.")),
+                title=request.translate(_("The address of this page cannot be understood.")),
                 text=f" {say(request, problem)}",
                 tone="warning",
-                actions=[Action(title=_("Show the whole board"), href=url)],
+                actions=[Action(title=_("Show everything"), href=url)],
             )
         )
     return ListPage(
-        title=way.name,
+        title=DEALS.title_plural,
         columns=(),
         rows=(),
         href=url,
         entity=DEAL,
         query=query.search,
         keep=[pair for pair in filters.keep_pairs(request, query) if pair[0] != "q"],
-        search_title=request.translate(_("Search on the board")),
+        search_title=request.translate(_("Search among deals")),
         filters=filters.chips(reader, listing, query, url),
         filter_choices=[
             one
             for one in filters.filter_choices(reader, listing, query, url)
-            if one.name not in ("pipeline_id", "stage_id")
+            if pipeline is None or one.name not in ("pipeline_id", "stage_id")
         ],
         clear_href=url,
         views=lists.saved_views(request, kept, url, active, query),
@@ -200,8 +202,7 @@ def _tools(
         view_changed=active is not None and lists.differs(active, query),
         save_view_href=f"{DEALS.url}/views/new?{text}",
         create=Action(
-            title=DEALS.add_title, href=f"{DEALS.url}/new?pipeline_id={way.id}", icon="plus", look="primary", key="c",
-            open="dialog",
+            title=DEALS.add_title, href=make, icon="plus", look="primary", key="c", open="dialog",
         )
         if request.gate.may(DEAL, "create")
         else None,
@@ -378,8 +379,8 @@ def order_of(row: Any) -> str:
 
 
 def _drawing(request: Request) -> tuple[board.Way, board.Board, Drawing]:
-    way = _way(request, board.ways(request.gate))
-    query, problem = _asked(request)
+    way = way_of(request, board.ways(request.gate))
+    query, problem = asked_query(request)
     if problem is not None:
         raise HTTPNotFound
     try:
@@ -445,7 +446,7 @@ def totals(request: Request) -> dict[str, Any]:
 def show_filter(request: Request) -> dict[str, Any]:
     """Show the small form of one filter."""
     listing = Listing(request.gate, DEALS)
-    query, _problem = _asked(request)
+    query, _problem = asked_query(request)
     reader = Reader(request)
     filters.want_names(reader.names, listing, query)
     reader.names.load()
@@ -514,7 +515,7 @@ def _stays(request: Request, said: Any) -> dict[str, Any]:
 def choose(request: Request) -> dict[str, Any]:
     """Show the columns a deal can be moved to, for browsers without scripts."""
     deal = deal_of(request)
-    way = _way(request, board.ways(request.gate))
+    way = way_of(request, board.ways(request.gate))
     stages = [Choice(value=str(stage.stage_id), title=stage.stage) for stage in way.stages]
     return form_page(
         request,
@@ -572,7 +573,7 @@ def make(request: Request) -> Any:
 
 
 def _column(request: Request) -> tuple[board.Way, Any]:
-    way = _way(request, board.ways(request.gate))
+    way = way_of(request, board.ways(request.gate))
     stage = next((one for one in way.stages if one.stage_id == number(request.matchdict["stage"])), None)
     if stage is None or stage.kind != OPEN:
         raise HTTPNotFound
@@ -582,7 +583,8 @@ def _column(request: Request) -> tuple[board.Way, Any]:
 def _quick_names(request: Request, stage: Any) -> list[str]:
     from crm_deals.models import Stage
 
-    needed = request.db.scalar(request.gate.select("deals.stage", Stage.required_fields).where(Stage.id == stage.stage_id))
+    wanted = request.gate.select("deals.stage", Stage.required_fields).where(Stage.id == stage.stage_id)
+    needed = request.db.scalar(wanted)
     known = entry_fields(request.gate)
     return [*QUICK, *(name for name in needed or () if name in known and name not in QUICK)]
 
