@@ -37,6 +37,9 @@ MERGE = "deals:merge"
 DISCOUNT = "deals:discount"
 """Give discounts over the limit, and approve those that others ask for."""
 
+OFFER = "deals:offer"
+"""Make price offers of deals."""
+
 SETTINGS = "deals:settings"
 """Edit pipelines, stages, reasons of refusal, VAT, dates and the limit of discounts."""
 
@@ -160,6 +163,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         scopes=_OWNED,
         default={ADMINISTRATOR: "all", DIRECTOR: "all", MARKETER: "all", HEAD: "team", MANAGER: "team"},
     ),
+    Permission(name=OFFER, title=_("Make price offers of deals"), group=_DEALS, scopes=SCOPES, default=_SELLERS),
     Permission(
         name=SETTINGS,
         title=_("Edit pipelines, reasons of refusal, VAT and dates of deals"),

@@ -6,6 +6,7 @@ from crm_core.specs import Setting, SettingsPage
 from crm_deals.i18n import _
 from crm_deals.permissions import SETTINGS as MAY_SET
 from crm_deals.services import lead_rules
+from crm_deals.services import offers
 from crm_deals.services.discounts import DEFAULT_LIMIT, LIMIT
 
 SETTINGS: tuple[Setting | SettingsPage, ...] = (
@@ -19,6 +20,17 @@ SETTINGS: tuple[Setting | SettingsPage, ...] = (
         order=30,
         words="воронки этапы стадии причины отказа ндс курсы валют скидки даты pipelines stages vat",
     ),
+    SettingsPage(
+        id="deals-offers",
+        title=_("Price offers"),
+        permission=MAY_SET,
+        icon="file-text",
+        href="/settings/deals/offers",
+        description=_("Texts, columns, validity, who signs; the template"),
+        order=31,
+        words="коммерческое предложение кп шаблон оферта offer template pdf",
+    ),
+    Setting(key=offers.KEY, title=_("Price offers"), kind="json", default=None, page="deals-offers"),
     Setting(
         key=LIMIT,
         title=_("Discounts over so many percent must be approved"),

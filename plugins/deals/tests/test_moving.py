@@ -1,4 +1,4 @@
-"""Moving in: deals of other programs with their clients, stages and notes; no row is lost, and all can be taken back."""
+"""Moving in: deals of other programs with clients, stages and notes; no row is lost, and all can be taken back."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ def test_a_row_makes_the_deal_its_client_and_a_note(bring_in: Any, db: Any, line
 
     assert run.counts["created"] == 1, db.scalars(sa.select(ImportReject.reasons)).all()
     (deal,) = rows_of(
-        db, "d.name, h.full_name, c.name, c.inn, p.name, s.name, d.amount, d.currency, u.name, d.expected_close, d.state"
+        db,
+        "d.name, h.full_name, c.name, c.inn, p.name, s.name, d.amount, d.currency, u.name, d.expected_close, d.state",
     )
     assert deal == (
         "Кондиционер", "Ершов Поликарп", "ООО «Ромашка»", "7707083893", "Продажи", "Согласование", 180000, "RUB",

@@ -25,6 +25,7 @@ from crm_deals.schemas import (
     PartySchema,
     ShortSchema,
 )
+from crm_deals.schemas.deals import OfferSchema
 
 DEAL = "deals.deal"
 
@@ -155,6 +156,7 @@ DEALS = Entity(
         Part(name="deals.line", title=_("Line of a deal"), schema=LineSchema),
         Part(name="deals.party", title=_("Party of a deal"), schema=PartySchema),
         Part(name="deals.member", title=_("Observer of a deal"), schema=MemberSchema),
+        Part(name="deals.offer", title=_("Offer of a deal"), schema=OfferSchema),
         Part(name="deals.date", title=_("Date of a deal"), schema=DateSchema),
     ),
     looks=(

@@ -6,7 +6,9 @@ from crm_core.specs import Panel
 from crm_deals.entities import DEAL, PRODUCT
 from crm_deals.i18n import _
 from crm_deals.panels import deal, others
+from crm_deals.panels.leads import LEAD_PANELS
 from crm_deals.permissions import SHORT, VIEW
+from crm_deals.views import offers
 
 _T = "crm_deals:templates/"
 
@@ -20,6 +22,16 @@ PANELS: tuple[Panel, ...] = (
         permission=VIEW,
         order=10,
         create_href="/deals/{id}/lines",
+    ),
+    Panel(
+        id="deals.offers",
+        title=_("Offers"),
+        entity=DEAL,
+        load=offers.panel,
+        template=_T + "panel_items.pt",
+        permission=VIEW,
+        order=11,
+        create_href="/deals/{id}/offers/new",
     ),
     Panel(
         id="deals.parties",
@@ -94,6 +106,7 @@ PANELS: tuple[Panel, ...] = (
         permission=VIEW,
         order=10,
     ),
+    *LEAD_PANELS,
 )
 
 __all__ = ["PANELS"]

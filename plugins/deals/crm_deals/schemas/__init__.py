@@ -6,12 +6,14 @@ from crm_deals.schemas.deals import (
     STATES,
     VAT_MODES,
     DateSchema,
+    DealImportSchema,
     DealSchema,
     LineSchema,
     MemberSchema,
     PartySchema,
     ShortSchema,
 )
+from crm_deals.schemas.leads import LEAD_STATES, LeadFormSchema, LeadIntakeSchema, LeadRuleSchema, LeadSchema
 from crm_deals.schemas.pipelines import (
     STAGE_KINDS,
     DateKindSchema,
@@ -23,6 +25,7 @@ from crm_deals.schemas.pipelines import (
 from crm_deals.schemas.targets import TargetSchema
 
 __all__ = [
+    "LEAD_STATES",
     "PRODUCT_KINDS",
     "SOURCES",
     "STAGE_KINDS",
@@ -32,8 +35,13 @@ __all__ = [
     "VAT_MODES",
     "DateKindSchema",
     "DateSchema",
+    "DealImportSchema",
     "DealSchema",
     "GroupSchema",
+    "LeadFormSchema",
+    "LeadIntakeSchema",
+    "LeadRuleSchema",
+    "LeadSchema",
     "LineSchema",
     "MemberSchema",
     "PartySchema",

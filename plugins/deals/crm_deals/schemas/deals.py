@@ -104,7 +104,8 @@ class DealSchema(forms.RecordSchema):
     )  # fmt: skip
     source = forms.choice(
         _("Source"), SOURCES, section=_WORK, sorted=True, on_create=False,
-        feed=forms.Feed(words=moving.words_of_source, empty=moving.NOTHING_SAID), aliases=("источник", "откуда", "канал", "source", "lead source"),
+        feed=forms.Feed(words=moving.words_of_source, empty=moving.NOTHING_SAID),
+        aliases=("источник", "откуда", "канал", "source", "lead source"),
     )  # fmt: skip
     tags = forms.tags(_("Tags"), section=_WORK, on_create=False, aliases=("теги", "тег", "метки", "tags"))
     comment = forms.longtext(
@@ -161,6 +162,15 @@ class LineSchema(forms.RecordSchema):
     price = forms.money(_("Price"), required=True)
     discount_percent = forms.number(_("Discount, %"), minimum=0, maximum=100)
     vat_code = forms.choice(_("VAT"), VAT_CODES)
+    total = forms.money(_("Total"))
+
+
+class OfferSchema(forms.RecordSchema):
+    """How making of offers reads in history."""
+
+    number = forms.number(_("No."))
+    version = forms.number(_("Version"))
+    valid_until = forms.date(_("Valid until"))
     total = forms.money(_("Total"))
 
 
