@@ -200,7 +200,7 @@ def _time(said: Phrase, _now: dt.datetime) -> Phrase:
     if said.time is not None:
         return said
     for pattern in (
-        r"(?:(?:в|к|до|at|by)\s+)?(?P<h>\d{1,2})[:.](?P<min>\d{2})\s*(?P<half>am|pm)?",
+        r"(?:(?:в|к|до|at|by)\s+)?(?P<h>\d{1,2})[:.](?P<min>\d{2})(?!\.\d)\s*(?P<half>am|pm)?",
         r"(?:(?:в|к|до|at|by)\s+)?(?P<h>\d{1,2})()\s*(?P<half>am|pm)",
         r"(?:в|к|at)\s+(?P<h>\d{1,2})(?:\s*(?:час(?:а|ов)?|ч))?()(?P<half>\s+(?:утра|дня|вечера))?",
     ):
