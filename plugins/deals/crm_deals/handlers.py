@@ -8,11 +8,13 @@ from typing import Any
 
 from crm_core.events import EventContext
 from crm_core.records import operations
+from crm_core.records.gate import Gate
+from crm_core.security.subject import Subject
 from crm_core.specs import Event
 from crm_deals import events as facts
-from crm_deals.entities import DEAL
+from crm_deals.entities import DEAL, LEAD
 from crm_deals.models import LOST, OPEN, WON
-from crm_deals.services import activity, belongings, closing, lines
+from crm_deals.services import activity, belongings, closing, lead_sources, leads, lines
 from crm_deals.services.deals import told
 
 
@@ -70,6 +72,19 @@ def _talked(event: Event, context: EventContext) -> None:
     activity.happened(context.session, payload["subject_entity"], payload["subject_id"], payload["at"])
 
 
+def _lead_handed(event: Event, context: EventContext) -> None:
+    leads.handed(Gate(context.session, context.subject, context.plugins), event.payload["ids"])
+
+
+def _lead_written(event: Event, context: EventContext) -> None:
+    leads.complete(Gate(context.session, context.subject, context.plugins), event.payload["ids"])
+
+
+def _unknown_number(event: Event, context: EventContext) -> None:
+    subject = Subject.system("a call from a number of nobody becomes a lead")
+    lead_sources.of_call(Gate(context.session, subject, context.plugins), event.payload)
+
+
 HANDLERS: Mapping[str, Callable[[Event, EventContext], None]] = {
     **dict.fromkeys((f"{DEAL}.{verb}" for verb in ("created", "changed")), _deals_written),
     **dict.fromkeys((f"{DEAL}.{verb}" for verb in ("assigned", "trashed", "restored")), _dates_moved),
@@ -77,4 +92,7 @@ HANDLERS: Mapping[str, Callable[[Event, EventContext], None]] = {
     facts.LOST: _closed,
     # Heard by name: the plugin of clients is not imported.
     "clients.interaction.recorded": _talked,
+    "calls.number.unknown": _unknown_number,
+    f"{LEAD}.assigned": _lead_handed,
+    f"{LEAD}.created": _lead_written,
 }

@@ -7,12 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_core import clock
 from crm_core.records import cleaning
 from crm_core.specs import DoubleRule, Entity, Filter, ListTab, NamedScope, Part, RecordAction
 from crm_deals.i18n import _
-from crm_deals.models.leads import NEW, Lead
 from crm_deals.lead_permissions import UNASSIGNED
+from crm_deals.models.leads import NEW, Lead
 from crm_deals.schemas.leads import LeadFormSchema, LeadIntakeSchema, LeadRuleSchema, LeadSchema
 
 LEAD = "deals.lead"
@@ -54,23 +53,6 @@ def _actions(gate: Any, ids: Sequence[int]) -> Mapping[int, Sequence[RecordActio
     from crm_deals.services.leads import actions  # services are written with this entity
 
     return actions(gate, ids)
-
-
-def _dress(request: Any, record: Any, page: Any) -> Any:
-    from crm_deals.views.lead_inbox import dress  # views know of this entity
-
-    return dress(request, record, page)
-
-
-def _dress_list(request: Any, page: Any) -> Any:
-    from crm_deals.views.lead_inbox import dress_list
-
-    return dress_list(request, page)
-
-
-def late_now(lead: Any) -> bool:
-    """Tell whether a lead waits longer than it should."""
-    return lead.state == NEW and lead.due_at is not None and lead.due_at < clock.now()
 
 
 NEW_ONES = "f=state:any:new"
@@ -121,8 +103,6 @@ LEADS = Entity(
     phones="phones",
     emails="emails",
     actions=_actions,
-    dress=_dress,
-    dress_list=_dress_list,
     tabs=(
         ListTab(id="new", title=_("New ones"), query=NEW_ONES),
         ListTab(id="late", title=_("Overdue"), query="f=overdue:is:1"),

@@ -195,16 +195,23 @@ def _is_active(session: Session, user_id: int) -> bool:
     return session.scalar(sa.select(User.id).where(User.id == user_id, User.status == ACTIVE)) is not None
 
 
-def write_down(gate: Gate, values: Mapping[str, Any]) -> Lead:
-    """Write a lead down that somebody told; values come checked, and its term is that of the rules."""
+def complete(gate: Gate, ids: Sequence[int]) -> None:
+    """Give leads that were written down by hand their term, and tell that they came."""
     session = gate.session
-    at = clock.now()
+    fresh = session.scalars(
+        sa.select(Lead).where(Lead.id.in_(list(ids)), Lead.due_at.is_(None), Lead.state == NEW), execution_options=_HIS
+    ).all()
+    if not fresh:
+        return
     settings = read_values(session)
-    choice = lead_rules.choose(gate, settings, source=values.get("source"), take_turn=False)
-    due = worktime.of_values(settings, gate.plugins).after(at, choice.term_minutes)
-    lead: Lead = saving.create(gate, gate.entity(LEAD), {**values, "received_at": at, "due_at": due, "state": NEW})
-    _tell(gate, facts.LEAD_RECEIVED, {"id": lead.id, "source": lead.source, "owner_id": lead.owner_id, "form_id": None})
-    return lead
+    work = worktime.of_values(settings, gate.plugins)
+    for lead in fresh:
+        choice = lead_rules.choose(gate, settings, source=lead.source, take_turn=False)
+        lead.due_at = work.after(lead.received_at, choice.term_minutes)
+    session.flush()
+    for lead in fresh:
+        payload = {"id": lead.id, "source": lead.source, "owner_id": lead.owner_id, "form_id": None}
+        _tell(gate, facts.LEAD_RECEIVED, payload)
 
 
 # -- somebody reacts ---------------------------------------------------------------------------------------------------
