@@ -28,6 +28,7 @@ from crm_deals.lead_jobs import LEAD_JOBS
 from crm_deals.lead_permissions import LEADS_VIEW
 from crm_deals.lead_widgets import LEAD_WIDGETS
 from crm_deals.views import lead_inbox
+from crm_deals.widgets import WIDGETS
 
 PLUGIN = PluginInfo(
     name="deals",
@@ -117,7 +118,7 @@ def crm_panels() -> Iterable[Panel]:
 @hookimpl
 def crm_widgets() -> Iterable[Widget]:
     """Return blocks of the home page."""
-    return LEAD_WIDGETS
+    return (*WIDGETS, *LEAD_WIDGETS)
 
 
 @hookimpl
