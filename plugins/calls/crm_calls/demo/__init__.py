@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from crm_calls.contract import BUSY, INCOMING, NO_ANSWER, OUTGOING, TALKED
 from crm_calls.entities import CALL, CALLS, PERSON, prepare_call
 from crm_calls.schemas import ENDED, MISSED, NOT_REACHED
-from crm_core.db import UNGATED
 from crm_core.demo.context import DemoContext
+from crm_core.records.gate import Gate
+from crm_core.security.subject import Subject
 
 COUNT, DAYS = 190, 14
 LINES = (("101", "head"), ("102", "manager"), ("103", "manager2"), ("104", "manager3"), ("201", "support"))
@@ -51,11 +52,12 @@ def fill(context: DemoContext) -> None:
 def _clients(context: DemoContext) -> list[Any]:
     person = context.plugins.entities[PERSON].model
     numbers = [context.people[login] for _line, login in LINES if login in context.people]
+    gate = Gate(context.session, Subject.system("demo"), context.plugins)
+    columns = (person.id, person.owner_id, person.team_id, person.company_id, person.phones)
     rows = context.session.execute(
-        sa.select(person.id, person.owner_id, person.team_id, person.company_id, person.phones)
-        .where(person.owner_id.in_(numbers), person.deleted_at.is_(None), person.phones != sa.text("'[]'::jsonb"))
-        .order_by(person.id),
-        execution_options={UNGATED: "the demo fills what is there"},
+        gate.select(PERSON, *columns)
+        .where(person.owner_id.in_(numbers), person.phones != sa.text("'[]'::jsonb"))
+        .order_by(person.id)
     )
     return list(rows)
 
