@@ -158,6 +158,8 @@ class RecordAction:
     """`primary` for what is done most."""
     in_row: bool = True
     """Whether it stands in lists too; otherwise on the card alone."""
+    in_menu: bool = False
+    """Whether it stands in the menu of the card instead of beside the name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,9 @@ def card_page(context: RecordContext, request: Request, *, whole: bool = True) -
 
 _NONE = FieldInfo()
 
+#: Marks what stands in the menu of a card until the card is put together.
+IN_MENU = "in-menu"
+
 
 def shown_fields(card: CardPage) -> Iterable[FieldView]:
     """Return every field of a card, wherever it stands."""
@@ -202,16 +205,17 @@ def _around(context: RecordContext, request: Request, card: CardPage) -> CardPag
     if composer:
         first = composer[0]
         main = Action(title=first.title, href=first.href, icon=first.icon, look="primary", open="dialog")
-    actions = record_actions(request, entity, [context.item.id]).get(context.item.id, []) if not context.trashed else []
-    if any(action.look == "primary" for action in actions) and main is not None:
-        main = replace(main, look="")
+    at_once = record_actions(request, entity, [context.item.id]).get(context.item.id, []) if not context.trashed else []
+    actions = [action for action in at_once if action.id != IN_MENU]
+    if any(action.look == "primary" for action in actions):
+        main = None
     if context.allows("edit"):
         actions.append(Action(title=_("Edit all"), href=f"{href}/edit", icon="pencil", open="dialog"))
     return replace(
         card,
         main=main,
         actions=actions,
-        menu=_menu(request, context),
+        menu=[replace(action, id="") for action in at_once if action.id == IN_MENU] + _menu(request, context),
         composer=composer,
         timeline_href=f"{href}/timeline",
         panels=[] if context.trashed else _panels(request, context),
@@ -239,7 +243,7 @@ def record_actions(
     return {
         number: [
             Action(
-                id=one.id if in_row else "",
+                id=one.id if in_row else IN_MENU if one.in_menu else "",
                 title=one.title,
                 icon=one.icon,
                 href=one.href.replace("{id}", str(number)),
