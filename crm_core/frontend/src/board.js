@@ -110,7 +110,7 @@ async function move(tile, number) {
   tile.classList.add("is-waiting");
   try {
     const body = new URLSearchParams({ id, column: number, version: tile.dataset.version });
-    const told = (await ask(board.dataset.move, { method: "POST", body, json: true })).json();
+    const told = (await ask(board.dataset.moving, { method: "POST", body, json: true })).json();
     if (told.ask) return await openAsking(board, id, told.ask);
     if (told.toast) toast(told.toast.text, told.toast);
     if (told.moved) announce(`${board.dataset.wordMoved} ${titleOf(column)}`);
@@ -316,7 +316,7 @@ on("click", "[data-fold-column]", (_event, button) => {
   const folded = column.classList.toggle("is-folded");
   button.setAttribute("aria-expanded", String(!folded));
   const board = boardOf(column);
-  if (board.dataset.fold) ask(board.dataset.fold, { method: "POST", body: new URLSearchParams({ column: column.dataset.column, folded: folded ? "1" : "0" }) }).catch(complain);
+  if (board.dataset.folding) ask(board.dataset.folding, { method: "POST", body: new URLSearchParams({ column: column.dataset.column, folded: folded ? "1" : "0" }) }).catch(complain);
 });
 
 async function more(link) {
