@@ -59,11 +59,8 @@ class Action:
     """With `post`: what it answers says what was done, and the page stays where it is."""
 
 
-#: Of these a page makes hundreds, and a frozen one takes four times as long to make.
-_many = dataclass(kw_only=True, slots=True)
-
-
-@_many
+# Not frozen, since a page makes hundreds of these and a frozen one takes four times as long.
+@dataclass(kw_only=True, slots=True)
 class Badge:
     """A word with a colour: a status, a stage, a tag."""
 
@@ -80,7 +77,7 @@ COLORS = ("gray", "red", "orange", "yellow", "green", "teal", "blue", "indigo", 
 """Colours that people may give to tags and stages; each is readable in light and dark."""
 
 
-@_many
+@dataclass(kw_only=True, slots=True)
 class PersonView:
     """A user as others see him: face or initials, name, where his page is."""
 
@@ -296,7 +293,7 @@ class Column:
         return self.kind in ("number", "money", "percent")
 
 
-@_many
+@dataclass(kw_only=True, slots=True)
 class Cell:
     """What stands in one place of a list."""
 
@@ -317,7 +314,7 @@ class Cell:
     """Machine form of a date."""
 
 
-@_many
+@dataclass(kw_only=True, slots=True)
 class Row:
     """A row of a list."""
 
