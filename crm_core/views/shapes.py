@@ -103,7 +103,7 @@ def _initials(name: str) -> str:
     return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
-@_many
+@dataclass(kw_only=True, slots=True)
 class TextPiece:
     """A part of a text: plain, or the name of a colleague whom it mentions."""
 
