@@ -130,7 +130,8 @@ class Names:
         asked = {kind: sorted(wanted.get(kind, set()) - names.keys()) for kind, names in known.items()}
         if not any(asked.values()):
             return
-        for kind, number, name, more, state in _NAMES.ask(self.gate.session, **asked):
+        rows: Any = _NAMES.ask(self.gate.session, **asked)
+        for kind, number, name, more, state in rows:
             if kind == "user":
                 self.people[number] = Person(name, more, state == ACTIVE)
             elif kind == "team":
