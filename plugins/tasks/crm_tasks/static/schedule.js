@@ -36,12 +36,14 @@ function classes({ event }) {
 function content({ event, timeText, view }) {
   const it = event.extendedProps;
   if (it.rest) return null;
-  const words = element("span", { class: "sched-words" }, timeText && view.type !== "listWeek" ? element("b", {}, timeText) : null, event.title);
+  const short = event.allDay || view.type !== "timeGridDay" && view.type !== "timeGridWeek" || event.end - event.start <= 45 * 60000;
+  const time = short ? timeText.split("–")[0].split(" - ")[0] : timeText;
+  const words = element("span", { class: "sched-words" }, time && view.type !== "listWeek" ? element("b", {}, time) : null, event.title);
   if (it.place && !event.allDay) words.append(element("small", {}, it.place));
   if (it.who && config.people.length > 1) words.append(element("small", {}, it.who));
   const sign = icon(it.icon, "icon sched-sign");
   const told = it.told ? element("span", { class: "visually-hidden" }, `, ${it.told}`) : null;
-  const line = view.type === "dayGridMonth" || event.allDay ? " is-line" : "";
+  const line = short ? " is-line" : "";
   return { domNodes: [element("span", { class: `sched-in${line}`, title: [event.title, it.told, it.who].filter(Boolean).join(" · ") }, sign, words, told)] };
 }
 
@@ -139,6 +141,12 @@ async function draw(box, view, date) {
     businessHours: config.hours,
     scrollTime: config.scroll,
     slotDuration: "00:30:00",
+    slotMinHeight: 28,
+    eventMinHeight: 22,
+    eventShortHeight: 20,
+    eventDisplay: "block",
+    eventTimeFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
+    slotHeaderFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
     snapDuration: "00:15:00",
     slotEventOverlap: false,
     allDayText: config.words.all_day,
