@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_core.db import UNGATED
 from crm_core.demo.context import DemoContext
 from crm_core.records import cleaning
-from crm_deals.demo import catalogue, pipelines
+from crm_deals.demo import catalogue, pipelines, year
 from crm_deals.entities import GROUPS, PRODUCTS
 from crm_deals.models import Pipeline, Stage
 
@@ -21,9 +21,10 @@ _ANY = {UNGATED: "the demo is made by the installation itself"}
 
 
 def fill(context: DemoContext) -> None:
-    """Write down pipelines and the catalogue."""
-    make_pipelines(context)
-    make_catalogue(context)
+    """Write down pipelines, the catalogue and a year of deals."""
+    stages = make_pipelines(context)
+    products = make_catalogue(context)
+    year.fill_year(context, stages, products)
 
 
 def _record(at: Any, by: int | None, **values: Any) -> dict[str, Any]:
