@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -113,11 +114,13 @@ def test_who_only_sees_leads_cannot_take_them(testapp: Any, login_as: Any, make:
 
 
 def test_the_inbox_is_drawn_with_few_statements_and_marks_late_ones(
-    testapp: Any, manager: User, make: Any, clock: Any, query_counter: Any
+    testapp: Any, manager: User, make: Any, clock: Any, query_counter: Any, login_as: Any
 ) -> None:
+    clock.move_to(dt.datetime(2026, 3, 16, 8, tzinfo=dt.UTC))
+    login_as(manager)
     for _number in range(5):
         make()
-    clock.tick(days=4)
+    clock.tick(hours=2)
     testapp.get("/deals/leads?f=state:any:new")
 
     with query_counter() as few:

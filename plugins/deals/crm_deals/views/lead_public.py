@@ -36,6 +36,8 @@ TOLD = Rule("deals-intake", "600 per minute")
 WRONG = Rule("deals-intake-wrong", "30 per 10 minutes")
 """Messages from one address whose signature is not right."""
 
+LOCALES = ("ru", "en")
+
 #: Bytes of a filled form.
 MOST = 64 * 1024
 
@@ -135,8 +137,7 @@ def _page(
     *,
     sent: bool = False,
 ) -> dict[str, Any]:
-    if form.locale and "locale" not in request.GET:
-        request.locale_name = form.locale
+    _speak(request, form)
     errors, typed = errors or {}, typed or {}
     say = request.translate
     embedded = "embed" in request.GET
@@ -158,7 +159,7 @@ def _page(
                 )
             )
     query = {"embed": "1"} if embedded else {}
-    if request.GET.get("locale") in ("ru", "en"):
+    if request.GET.get("locale") in LOCALES:
         query["locale"] = request.GET["locale"]
     whence = lead_sources.read_utm(typed or request.GET)
     before = request.referrer or ""
@@ -182,6 +183,17 @@ def _page(
         "embedded": embedded,
         "next_href": form.thanks_url if sent else "",
     }
+
+
+def _speak(request: Request, form: LeadForm) -> None:
+    """Speak the language of the address, of the form, else of the visitor's browser."""
+    asked = request.GET.get("locale", "")
+    locale = asked if asked in LOCALES else form.locale
+    if not locale:
+        locale = request.accept_language.lookup(LOCALES, default=request.company.locale)
+    for name in ("locale_name", "localizer", "locale", "formats"):
+        request.__dict__.pop(name, None)
+    request._LOCALE_ = locale
 
 
 _AUTOCOMPLETE = {"name": "name", "phone": "tel", "email": "email", "company": "organization"}
