@@ -64,7 +64,7 @@ def call_entry(row: Any) -> TimelineEntry:
         facts.append((_("How it ended"), dict(RESULTS).get(row.result, row.result), "text"))
     if len(row.path) > 1:
         facts.append((_("Put through"), " → ".join(row.path), "text"))
-    files = ()
+    files: tuple[Attachment, ...] = ()
     if row.recording:
         href = f"/calls/{row.id}/recording"
         files = (Attachment(title=_("Recording"), href=href, icon="headphones", permission=LISTEN),)

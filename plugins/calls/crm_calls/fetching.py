@@ -46,7 +46,7 @@ def is_public(address: str) -> bool:
 
 def allowed_hosts(text: str) -> frozenset[tuple[str, int | None]]:
     """Read the hosts inside the network that an administrator allows, one `host` or `host:port` a line."""
-    found = set()
+    found: set[tuple[str, int | None]] = set()
     for line in text.replace(",", "\n").splitlines():
         name, _colon, port = line.strip().lower().rpartition(":")
         if name and port.isdecimal():
@@ -136,7 +136,7 @@ class _Pinned(http.client.HTTPConnection):
 
 
 def _read(answer: http.client.HTTPResponse, limit: int, until: float) -> IO[bytes]:
-    kept: IO[bytes] = SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # type: ignore[assignment]  # noqa: SIM115
+    kept: IO[bytes] = SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115
     size = 0
     while chunk := answer.read1(CHUNK):
         size += len(chunk)

@@ -16,13 +16,25 @@ from crm_core.hooks import hookspec
 class Account(Protocol):
     """A gateway as its adapter sees it."""
 
-    id: int
-    name: str
-    settings: Mapping[str, str]
-    """Values of the adapter's fields."""
-    password: str
-    lines: frozenset[str]
-    """Internal numbers that people have; whatever else takes part in a call is the world outside."""
+    @property
+    def id(self) -> int:
+        """The number of the gateway."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Values of the adapter's fields."""
+
+    @property
+    def password(self) -> str:
+        """The adapter's password, open."""
+
+    @property
+    def lines(self) -> frozenset[str]:
+        """Internal numbers that people have; whatever else takes part in a call is the world outside."""
 
 
 class Adapter(Protocol):
@@ -32,7 +44,7 @@ class Adapter(Protocol):
     """Short and lasting: gateways keep it."""
     title: str
     about: str
-    fields: tuple[tuple[str, str, str, str], ...]
+    fields: tuple[tuple[Any, Any, Any, Any], ...]
     """What it asks for: (name, title, kind `text`, `number` or `bool`, default)."""
     password_title: str
     """What its password is called; empty: it needs none."""

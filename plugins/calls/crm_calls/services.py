@@ -327,7 +327,7 @@ def _who_calls_back(gate: Gate, call: Call, lines: _Lines, values: Mapping[str, 
     number = values.get("subject_id") or call.subject_id
     owner = None
     if entity in gate.plugins.entities and number:
-        model = gate.plugins.entities[entity].model
+        model: Any = gate.plugins.entities[entity].model
         owner = session.scalar(
             sa.select(model.owner_id)
             .join(User, User.id == model.owner_id)
@@ -647,7 +647,7 @@ def by_person(gate: Gate, since: dt.datetime, until: dt.datetime) -> list[Figure
         )
         .group_by(Call.owner_id)
     )
-    found = [Figures(row[0], *(int(value) for value in row[1:])) for row in rows]
+    found = [Figures(row[0], *(int(value or 0) for value in row[1:])) for row in rows]
     return sorted(found, key=lambda one: (-(one.incoming + one.outgoing), one.user_id or 0))
 
 

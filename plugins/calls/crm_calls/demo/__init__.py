@@ -26,12 +26,12 @@ def fill(context: DemoContext) -> None:
     admin = context.people["admin"]
     row: dict[str, Any] = {"id": gateway, "name": "АТС «Пример»", "adapter": "http", "settings": {}, "active": True}
     context.insert("calls_gateway", [{**row, "created_at": made}], at=made, by=admin, kind="settings")
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"gateway_id": gateway, "number": number, "user_id": context.people[login], "team_id": None, "created_at": made}
         for number, login in LINES
         if login in context.people
     ]
-    group = {"gateway_id": gateway, "number": "600", "user_id": None, "created_at": made}
+    group: dict[str, Any] = {"gateway_id": gateway, "number": "600", "user_id": None, "created_at": made}
     lines.append({**group, "team_id": context.departments.get("Продажи")})
     context.insert("calls_line", lines, at=made, by=admin, kind="settings", joined=True)
     rows = _calls(context, gateway)
@@ -50,7 +50,7 @@ def fill(context: DemoContext) -> None:
 
 
 def _clients(context: DemoContext) -> list[Any]:
-    person = context.plugins.entities[PERSON].model
+    person: Any = context.plugins.entities[PERSON].model
     numbers = [context.people[login] for _line, login in LINES if login in context.people]
     gate = Gate(context.session, Subject.system("demo"), context.plugins)
     columns = (person.id, person.owner_id, person.team_id, person.company_id, person.phones)
