@@ -480,4 +480,4 @@ class HttpAdapter:
         return ""
 
 
-ADAPTERS = (AsteriskAdapter(), HttpAdapter())
+ADAPTERS: tuple[Any, ...] = (AsteriskAdapter(), HttpAdapter())
