@@ -63,9 +63,11 @@ lock: $(DONE)/uv  ## requirements*.lock anew from requirements*.in, for every pl
 
 bench: develop assets  ## What is fast and how we know
 	@$(PY) -m bench
+	@$(PY) -m bench.board
 
-bench-load: install  ## A large database to measure on (CLIENTS=1000000)
+bench-load: install  ## A large database to measure on (CLIENTS=1000000 DEALS=200000)
 	@$(PY) -m bench.load --clients $(or $(CLIENTS),1000000)
+	@$(PY) -m bench.load_deals --deals $(or $(DEALS),200000)
 
 clean:  ## Everything that tools made; data stays
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

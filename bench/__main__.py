@@ -160,9 +160,9 @@ def pages(application: Any, registry: Any, meter: Meter, people: dict[str, int])
             meter.measure("page: card", viewer.title, partial(ask, hrefs[0]))
 
 
-def show(results: list[dict[str, Any]], clients: int) -> None:
+def show(results: list[dict[str, Any]], number: int, what: str = "people") -> None:
     """Print the table."""
-    table = Table(title=f"{clients:,} people".replace(",", " "))
+    table = Table(title=f"{number:,} {what}".replace(",", " "))
     for column in ("what", "who", "p50 ms", "p95 ms", "SQL", "bare ms", "ratio"):
         table.add_column(column, justify="left" if column in ("what", "who") else "right")
     for one in results:

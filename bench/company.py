@@ -82,6 +82,17 @@ def make(session: Session) -> dict[str, Any]:
     return {"people": {key: user.id for key, user in people.items()}, "parts": parts}
 
 
+def parts(session: Session) -> list[tuple[int, int | None, int]]:
+    """Return whom rows are dealt out to in a company that is there, with their parts in thousandths."""
+    found = session.execute(
+        sa.select(User.id, User.team_id, User.email)
+        .where(User.email.like("%@bench.example"), User.team_id.is_not(None))
+        .order_by(User.id)
+    )
+    wide = ("worker-e", "bench-mixed")
+    return [(row.id, row.team_id, 20 if row.email.startswith(wide) else 10) for row in found]
+
+
 def _worker(session: Session, key: str, team_id: int) -> int:
     user = User(email=f"worker-{key}@bench.example", name=f"Worker {key}", status="active", team_id=team_id)
     session.add(user)
