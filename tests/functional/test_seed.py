@@ -88,12 +88,6 @@ LATER = (
         "- Работа с электронной почтой и SMS: создание, отправка и отслеживание электронных писем и массовых SMS.",
     ),
     Later(
-        "deals",
-        "- Список сделок: создание, редактирование, удаление и просмотр сделок со всей необходимой "
-        "информацией, включая "
-        "важные даты и активности.",
-    ),
-    Later(
         "tasks",
         "- Управление задачами: создание, редактирование, удаление задач, назначение ответственных за выполнение, "
         "отслеживание прогресса и отправка уведомлений о задачах.",
@@ -108,10 +102,6 @@ LATER = (
         "support",
         "- Ответы на запросы и обращения клиентов: возможность получения запросов и обращений клиентов, обработка их и "
         "вынесение решения.",
-    ),
-    Later(
-        "deals",
-        "- Отслеживание статуса продаж: анализ данных продаж, генерирование отчетов, просмотр статуса сделок.",
     ),
     Later(
         "support",
@@ -391,6 +381,80 @@ def test_clients_are_made_edited_deleted_seen_and_every_talk_is_recorded(testapp
     undone = db.scalars(sa.select(Operation).order_by(Operation.id.desc())).first()
     post(testapp, f"/operations/{undone.id}/undo")
     assert "Гущина" in listed(testapp)
+
+
+@line(
+    "- Список сделок: создание, редактирование, удаление и просмотр сделок со всей необходимой "
+    "информацией, включая "
+    "важные даты и активности."
+)
+@needs("deals")
+def test_deals_are_made_edited_deleted_and_seen_with_dates_and_what_happened(
+    testapp: Any, db: Any, login_as: Any
+) -> None:
+    login_as("manager")
+    client = make_person(testapp, "Сделкина", phone="+7 846 200-01-12")
+    card = make_deal(testapp, client, "15400")
+    href = card.request.path
+    form = testapp.get(f"{href}/edit").forms["edit-record"]
+    form["expected_close"] = "2099-11-23"
+    form["comment"] = "Ждут КП до пятницы"
+    form.submit(status=303)
+    assert "Ждут КП до пятницы" in testapp.get(href).text
+    form = testapp.get(f"{href}/dates/new").forms["date"]
+    form["kind_id"] = next(value for value, *_rest in form["kind_id"].options if value)
+    form["day"] = "2099-12-01"
+    form.submit(status=303)
+    form = testapp.get("/clients/interactions/record/call", {"subject": subject_of(client)}).forms["record-call"]
+    form["text"] = "Обсудили сроки"
+    form.submit(status=303)
+
+    seen = testapp.get("/deals?cols=stage_id,amount,person_id,owner_id,expected_close,next_date,last_activity_at")
+    row = seen.html.select_one("main table").get_text(" ").replace("\u00a0", " ")
+    for shown in ("Сделкина", "23 Nov 2099", "1 Dec 2099", "15,400", "just now"):
+        assert shown in row, row
+    assert "Обсудили сроки" in timeline(testapp, testapp.get(href)).text
+
+    delete(testapp, testapp.get(href))
+    assert "Сделкина" not in testapp.get("/deals").html.select_one("main").text
+    undone = db.scalars(sa.select(Operation).order_by(Operation.id.desc())).first()
+    post(testapp, f"/operations/{undone.id}/undo")
+    assert "Сделкина" in testapp.get("/deals").html.select_one("main").text
+
+
+@line("- Отслеживание статуса продаж: анализ данных продаж, генерирование отчетов, просмотр статуса сделок.")
+@needs("deals")
+def test_the_status_of_sales_is_watched(testapp: Any, login_as: Any) -> None:
+    login_as("manager")
+    card = make_deal(testapp, make_person(testapp, "Статусова"), "20000")
+    href = card.request.path
+
+    # The status of a deal: its stage on the card, how long it has been where, and the board of all.
+    step = next(one for one in card.html.select(".crm-way-step form") if one["action"].endswith("/move"))
+    stage = step.select_one("[name=stage]")["value"]
+    post(testapp, step["action"], {"stage": stage})
+    assert testapp.get(href).html.select_one("[aria-current=step]").text.strip() == step.text.strip()
+    assert step.text.strip() in testapp.get(f"{href}/panels/deals.stays").text
+    assert "Статусова" in testapp.get(f"/deals?f=stage_id:any:{stage}").text
+    assert "Статусова" in testapp.get("/deals/board").maybe_follow().text
+
+    # What is expected by month, and a table of the deals to take away.
+    assert testapp.get("/deals/forecast").maybe_follow().status_int == 200
+    post(testapp, f"{href}/won")
+    page = testapp.get("/deals?f=state:any:won")
+    assert "Статусова" in page.text
+    number = href.rpartition("/")[2]
+    form = testapp.get(f"/deals/bulk/export?ids={number}").forms["bulk"]
+    form["format"] = "csv"
+    assert form.submit().maybe_follow().status_int == 200
+
+
+def make_deal(testapp: Any, client: Any, amount: str) -> Any:
+    """Make a deal of a person with an amount, and return its card."""
+    number = client.request.path.rpartition("/")[2]
+    form = testapp.get(f"/deals/new?person_id={number}").forms["new-record"]
+    form["amount"] = amount
+    return form.submit(status=303).follow()
 
 
 # -- no line is left out ---------------------------------------------------------------------------------------------
