@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from pyramid.request import Request
 
 from crm_core import clock
 from crm_core.records.gate import Gate
 from crm_core.specs import Entity
-from crm_core.views.shapes import Action, CardPage, Figure, Notice, Step
+from crm_core.views.shapes import Action, CardPage, FieldView, Figure, Notice, Step
 from crm_deals.entities import DEAL, STAGE
 from crm_deals.i18n import _
 from crm_deals.models import LOST, OPEN, WON, Deal, Stage
@@ -19,6 +18,9 @@ from crm_deals.permissions import CREATE
 from crm_deals.services import discounts
 from crm_deals.services.deals import missing_fields
 from crm_deals.services.steps import next_steps, provider
+
+#: Fields that say nothing of most deals.
+_OF_CLOSED = ("closed_at", "reason_id", "reason_note", "discount_total", "vat_amount", "next_date")
 
 
 def dressed(entities: Iterable[Entity]) -> tuple[Entity, ...]:
@@ -48,16 +50,20 @@ def dress(request: Request, deal: Deal, card: CardPage) -> CardPage:
         main=actions[0] if actions else card.main,
         actions=[*actions[1:], *card.actions],
         menu=menu,
-        sections=card.sections if deal.lines_total is None else _amount_kept(card),
+        sections=[replace(one, fields=_fields(deal, one.fields)) for one in card.sections],
     )
 
 
-def _amount_kept(card: CardPage) -> list[Any]:
-    # With lines the amount is their sum: writing it by hand would come to nothing.
-    return [
-        replace(section, fields=[replace(f, edit_href="") if f.name == "amount" else f for f in section.fields])
-        for section in card.sections
-    ]
+def _fields(deal: Deal, fields: Iterable[FieldView]) -> list[FieldView]:
+    found = []
+    for one in fields:
+        if one.is_empty and one.name in _OF_CLOSED:
+            continue
+        if one.name == "amount" and deal.lines_total is not None:
+            # With lines the amount is their sum: writing it by hand would come to nothing.
+            one = replace(one, edit_href="")
+        found.append(one)
+    return found
 
 
 def _actions(request: Request, deal: Deal, stages: list[Stage]) -> list[Action]:

@@ -129,8 +129,8 @@ DEALS = Entity(
     hint=("company_id", "person_id", "amount"),
     head=("amount", "expected_close", "next_date"),
     columns=(
-        "stage_id", "amount", "company_id", "person_id", "owner_id", "expected_close", "next_date",
-        "last_activity_at", "created_at",
+        "stage_id", "amount", "expected_close", "next_date", "last_activity_at", "company_id", "person_id",
+        "owner_id", "created_at",
     ),
     scopes=(
         NamedScope(

@@ -147,7 +147,7 @@ def stays(request: Request, deal: Deal) -> Mapping[str, Any]:
         {
             "label": stay.title,
             "hint": " · ".join(
-                filter(None, (request.formats.datetime(stay.since), names.get(stay.user_id or 0, "")))
+                filter(None, (request.formats.relative(stay.since), names.get(stay.user_id or 0, "")))
             ),
             "aside": "" if stay.current and deal.state != "open" else lasted(request, stay.seconds),
             "icon": "point-filled" if stay.current else "point",
@@ -155,7 +155,7 @@ def stays(request: Request, deal: Deal) -> Mapping[str, Any]:
         }
         for stay in found
     ]
-    return {"empty": "", "items": items, "count": ""}
+    return {"empty": "", "items": items}
 
 
 def lasted(request: Request, seconds: int) -> str:

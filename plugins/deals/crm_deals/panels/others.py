@@ -35,7 +35,7 @@ def of_client(request: Request, client: Any) -> Mapping[str, Any]:
             }
             for row in found
         ],
-        "count": len(found) if len(found) < rows.MOST else f"{rows.MOST}+",
+        "count": len(found),
     }
 
 

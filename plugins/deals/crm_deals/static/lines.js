@@ -75,3 +75,11 @@ on("click", "form[data-stages] [data-add-stage]", (_event, button) => {
   addRow(button.form, "new0000").querySelector('[name$="-name"]')?.focus();
 });
 on("click", "[data-remove-item]", (_event, button) => button.closest("[data-item]").remove());
+
+// --- the card -----------------------------------------------------------------------------------------------------
+
+// On a narrow screen the bar of stages begins where the deal is.
+behave(".crm-way [aria-current]", (here) => {
+  const bar = here.closest(".crm-way");
+  bar.scrollLeft = here.parentElement.offsetLeft - bar.clientWidth / 3;
+});

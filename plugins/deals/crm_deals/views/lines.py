@@ -219,7 +219,7 @@ def _page(
         "blank": _shown({**blank, "index": "0000"}, {}, {}, say),
         "next": str(free + (0 if rows else _BLANK)),
         "units": choices(request, UNITS),
-        "codes": choices(request, VAT_CODES),
+        "codes": _codes(request, deal),
         "modes": choices(request, VAT_MODES),
         "mode": mode,
         "percent": percent,
@@ -227,6 +227,17 @@ def _page(
         "errors": [str(say(message)) for name, message in errors.items() if not name],
         "currency": deal.currency,
     }
+
+
+def _codes(request: Request, deal: Deal) -> list[Choice]:
+    """Return the kinds of VAT with the rates of the deal's day."""
+    table, day = lines.VatTable.read(request.db), lines.day_of(deal, lines.zone_of(request.subject))
+    found = []
+    for code, title in VAT_CODES:
+        rate = table.rate(code, day)
+        told = title if rate is None else _("VAT ${n} %", mapping={"n": discounts.plain(rate)})
+        found.append(Choice(value=code, title=str(request.translate(told))))
+    return found
 
 
 def _shown(row: Mapping[str, Any], labels: Mapping[int, str], errors: Mapping[str, Any], say: Any) -> dict[str, Any]:
