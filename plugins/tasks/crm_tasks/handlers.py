@@ -57,7 +57,8 @@ def _give_zones(gate: Gate, tasks: Sequence[Any]) -> None:
     if not tasks:
         return
     authors = {task.created_by for task in tasks if task.created_by is not None}
-    zones = dict(gate.session.execute(sa.select(User.id, User.time_zone).where(User.id.in_(authors))).tuples())
+    rows = gate.session.execute(sa.select(User.id, User.time_zone).where(User.id.in_(authors)))
+    zones = {row.id: row.time_zone for row in rows}
     company = ways_of(gate).zone
     for task in tasks:
         task.zone = zones.get(task.created_by) or company

@@ -47,7 +47,7 @@ def of_record(request: Request, record: Any) -> Mapping[str, Any] | None:
 def lines_html(request: Request, found: Sequence[Task]) -> str:
     """Return tasks as lines with their assignees, or nothing."""
     reader = LineReader(request)
-    return reader.html(reader.lines(found, subjects=False), owners=True, subjects=False) if found else ""
+    return reader.html(reader.lines(found, subjects=False), owners=True, subjects=False, acting=False) if found else ""
 
 
 def _rights(request: Request, task: Task) -> Any:
@@ -67,7 +67,8 @@ def lines(request: Request, task: Task) -> Mapping[str, Any]:
         "progress": task.progress,
         "by_hand": task.progress_by_hand,
         "href": f"{TASKS.url}/{task.id}",
-        "count": f"{done}/{len(found)}" if found else None,
+        "done": f"{done}/{len(found)}" if found else "",
+        "count": len(found) or None,
     }
 
 

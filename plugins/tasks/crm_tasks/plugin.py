@@ -65,7 +65,7 @@ def crm_nav_items() -> Iterable[NavItem]:
             group="home",
             permission=permissions.VIEW,
             order=20,
-            key="d",
+            key="m",
             words="мой день сегодня дела на сегодня today",
         ),
         NavItem(

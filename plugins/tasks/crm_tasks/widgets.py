@@ -23,7 +23,7 @@ MOST = 10
 
 def _html(request: Request, found: Sequence[Task], *, owners: bool) -> str:
     reader = LineReader(request)
-    return reader.html(reader.lines(found, owners=owners), owners=owners) if found else ""
+    return reader.html(reader.lines(found, owners=owners), owners=owners, acting=False) if found else ""
 
 
 def my_day(request: Request) -> Mapping[str, Any]:

@@ -15,22 +15,26 @@ from crm_tasks.models import Task
 from crm_tasks.schemas import CLOSED_STATES, IN_PROGRESS
 
 DONE = RecordAction(
-    id="done", title=_("Done"), icon="check", href="/tasks/{id}/complete", key="d", look="primary"
+    id="done", title=_("Mark as done"), icon="check", href="/tasks/{id}/complete", key="d", look="primary"
 )
 WITH_RESULT = RecordAction(
-    id="result", title=_("Done, with a result"), icon="checks", href="/tasks/{id}/complete", method="get", key="w",
-    in_row=False,
+    id="result", title=_("Mark as done, with a result"), icon="checks", href="/tasks/{id}/complete", method="get", key="w",
+    in_row=False, in_menu=True,
 )  # fmt: skip
-START = RecordAction(id="start", title=_("Begin"), icon="player-play", href="/tasks/{id}/start", key="b", in_row=False)
+START = RecordAction(
+    id="start", title=_("Begin"), icon="player-play", href="/tasks/{id}/start", in_row=False, in_menu=True
+)
 REOPEN = RecordAction(id="reopen", title=_("Take up again"), icon="arrow-back-up", href="/tasks/{id}/reopen")
 TOMORROW = RecordAction(
-    id="tomorrow", title=_("To tomorrow"), icon="arrow-right", href="/tasks/{id}/postpone/tomorrow", key="t"
+    id="tomorrow", title=_("To tomorrow"), icon="arrow-right", href="/tasks/{id}/postpone/tomorrow", key="t",
+    in_menu=True,
 )
 POSTPONE = RecordAction(
     id="postpone", title=_("Postpone"), icon="clock-pause", href="/tasks/{id}/postpone", method="get", key="p"
 )
 REASSIGN = RecordAction(
-    id="reassign", title=_("Give to somebody"), icon="user-check", href="/tasks/{id}/reassign", method="get", key="r"
+    id="reassign", title=_("Give to somebody"), icon="user-check", href="/tasks/{id}/reassign", method="get", key="r",
+    in_menu=True,
 )
 
 VERBS = ("complete", "edit", "assign")

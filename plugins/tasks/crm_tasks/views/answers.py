@@ -38,7 +38,8 @@ def done(request: Request, where: str, said: str, *, tone: str = "success", **ev
     """Say that it is done, with the way back; the page stays where it is and asks for itself again."""
     back = undo_href(request) if tone == "success" else ""
     if not request.headers.get("HX-Request"):
-        more = {"href": events["crm:next"]["href"], "href_title": request.translate(_("What next?"))} if events else {}
+        asked = events.get("crm:next")
+        more = {"href": asked["href"], "href_title": request.translate(_("What next?"))} if asked else {}
         request.toast(said, tone, undo_href=back, **more)
         return HTTPSeeOther(where)
     told = {"text": request.translate(said), "undo_href": back, "tone": tone}

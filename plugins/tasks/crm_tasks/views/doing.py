@@ -91,7 +91,7 @@ def _completing(request: Request, task: Task, error: Any = None) -> dict[str, An
         id="complete",
         title=task.title,
         action=f"{TASKS.url}/{task.id}/complete",
-        submit=_("Done"),
+        submit=_("Mark as done"),
         sections=[Section(fields=fields)],
         cancel_href=f"{TASKS.url}/{task.id}",
     )

@@ -172,7 +172,7 @@ def _making(request: Request, kind: str, error: Exception | None = None) -> dict
         field("day", _("Day"), tomorrow.isoformat() if ref is not None else "", kind="date"),
         field("time", _("Time"), kind="time", help=say(_("Empty: any time of that day."))),
         field(
-            "owner_id", _("Assignee"), kind="user", options_href="/tasks/people",
+            "owner_id", _("Assignee"), request.subject.user_id or "", kind="user", options_href="/tasks/people",
             choices=[Choice(value=str(number), title=name) for number, name in owner_names.items()],
         ),
         field("priority", _("Priority"), NORMAL, kind="choice", choices=choices(request, PRIORITIES)),

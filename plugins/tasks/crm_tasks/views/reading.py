@@ -109,7 +109,7 @@ class LineReader:
 
     def html(self, lines: Sequence[TaskLine], **options: Any) -> str:
         """Return the lines as a list, drawn by one template wherever they stand."""
-        shown = {"lines": lines, "owners": False, "subjects": True, **options}
+        shown = {"lines": lines, "owners": False, "subjects": True, "acting": True, **options}
         return str(render("crm_tasks:templates/lines.pt", shown, request=self.request))
 
     def _line(

@@ -56,7 +56,7 @@ def show_sets(request: Request) -> dict[str, Any]:
     lines = request.db.scalars(sa.select(Template).order_by(Template.position, Template.id)).all()
     say = request.translate
     people = user_names(request.db, {line.user_id for line in lines})
-    roles = dict(request.db.execute(sa.select(Role.name, Role.title)).tuples())
+    roles = {row.name: row.title for row in request.db.execute(sa.select(Role.name, Role.title))}
     shown = []
     for one in sets:
         shown.append(
