@@ -37,7 +37,8 @@ function content({ event, timeText, view }) {
   const it = event.extendedProps;
   if (it.rest) return null;
   const short = event.allDay || view.type !== "timeGridDay" && view.type !== "timeGridWeek" || event.end - event.start <= 45 * 60000;
-  const time = short ? timeText.split("–")[0].split(" - ")[0] : timeText;
+  // Beside the axis a short thing needs no hour of its own.
+  const time = short && view.type.startsWith("timeGrid") ? "" : short ? timeText.split("–")[0].split(" - ")[0] : timeText;
   const words = element("span", { class: "sched-words" }, time && view.type !== "listWeek" ? element("b", {}, time) : null, event.title);
   if (it.place && !event.allDay) words.append(element("small", {}, it.place));
   if (it.who && config.people.length > 1) words.append(element("small", {}, it.who));
@@ -132,6 +133,7 @@ async function draw(box, view, date) {
     headerToolbar: false,
     height: isPhone() ? "auto" : "max(520px, calc(100vh - 250px))",
     expandRows: true,
+    views: { dayGridMonth: { height: "auto" }, listWeek: { height: "auto" } },
     dayMaxEvents: 4,
     navLinks: true,
     navLinkDayClick: (day) => {

@@ -503,12 +503,23 @@ def _read_plan(request: Request) -> dict[str, Any]:
     }
 
 
+def _soon(request: Request) -> dt.datetime:
+    """Return the next whole hour at which people work."""
+    working = request.company.calendar
+    at = clock.now().astimezone(request.formats.tz).replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=1)
+    for day in (at.date() + dt.timedelta(days=n) for n in range(30)):
+        hours = working.hours_of(day)
+        if hours is None or (day == at.date() and at.time() >= hours[1]):
+            continue
+        first = dt.datetime.combine(day, hours[0], tzinfo=at.tzinfo)
+        return max(first, at)
+    return at
+
+
 def _planning_page(request: Request, error: Exception | None = None) -> dict[str, Any]:
     errors: Mapping[str, Any] = error.errors if isinstance(error, InvalidValues) else {}
     params = request.params
-    zone = request.formats.tz
-    soon = clock.now().astimezone(zone) + dt.timedelta(hours=1)
-    start = str(params.get("start") or soon.replace(minute=0).strftime("%Y-%m-%dT%H:%M"))[:16]
+    start = str(params.get("start") or _soon(request).strftime("%Y-%m-%dT%H:%M"))[:16]
     all_day = params.get("all_day") == "1"
     if len(start) == 10:
         start += "T09:00"
