@@ -24,6 +24,9 @@ PUBLIC = {
     "tasks.feed": "the secret of the address is the proof; only its digest is kept",
     "tasks.invitation": "the key of the letter is the proof; it opens one meeting to one guest",
     "locale": "the language of the sign-in page",
+    "deals.lead_form": "the form of the company's site; what is sent is looked at, limited and kept with its consent",
+    "deals.lead_script": "puts that form into a page of the site",
+    "deals.lead_intake": "a program has no account; each message is signed by its secret",
     "calls.in": "telephony has no account; each message is signed by the secret of its gateway",
 }
 
@@ -50,7 +53,11 @@ EVERYBODY = {
 }
 
 #: Views that change something and are not guarded by CSRF: how the caller proves himself instead.
-PROVED: dict[str, str] = {"crm_calls.views.intake.take": "signature"}
+PROVED: dict[str, str] = {
+    "crm_calls.views.intake.take": "signature",
+    "crm_deals.views.lead_public.send_form": "public-form",
+    "crm_deals.views.lead_public.take_in": "signature",
+}
 
 #: Views whose pages may set styles inside elements.
 LOOSE_STYLES: dict[str, str] = {}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_core.db import UNGATED
 from crm_core.demo.context import DemoContext
 from crm_core.records import cleaning
-from crm_deals.demo import catalogue, pipelines, year
+from crm_deals.demo import catalogue, leads, pipelines, year
 from crm_deals.entities import GROUPS, PRODUCTS
 from crm_deals.models import Pipeline, Stage
 
@@ -25,6 +25,7 @@ def fill(context: DemoContext) -> None:
     stages = make_pipelines(context)
     products = make_catalogue(context)
     year.fill_year(context, stages, products)
+    leads.fill(context)
 
 
 def _record(at: Any, by: int | None, **values: Any) -> dict[str, Any]:
