@@ -77,7 +77,6 @@ class Later:
 
 LATER = (
     Later("reports", "- Генерация отчетов о работе системы.", ADMINISTRATOR),
-    Later("tasks", "- Работа с задачами и расписанием.", MANAGER),
     Later("reports", "- Формирование отчетности по продажам.", MANAGER),
     Later("campaigns", "- Создание, отправка и отслеживание электронных писем и массовых SMS.", MARKETER),
     Later("reports", "- Формирование отчетности по маркетинговых кампаниям.", MARKETER),
@@ -86,11 +85,6 @@ LATER = (
     Later(
         "campaigns",
         "- Работа с электронной почтой и SMS: создание, отправка и отслеживание электронных писем и массовых SMS.",
-    ),
-    Later(
-        "tasks",
-        "- Управление задачами: создание, редактирование, удаление задач, назначение ответственных за выполнение, "
-        "отслеживание прогресса и отправка уведомлений о задачах.",
     ),
     Later(
         "reports",
@@ -381,6 +375,67 @@ def test_clients_are_made_edited_deleted_seen_and_every_talk_is_recorded(testapp
     undone = db.scalars(sa.select(Operation).order_by(Operation.id.desc())).first()
     post(testapp, f"/operations/{undone.id}/undo")
     assert "Гущина" in listed(testapp)
+
+
+@line("- Работа с задачами и расписанием.", MANAGER)
+@needs("tasks")
+def test_a_manager_works_with_tasks_and_the_schedule(testapp: Any, db: Any, login_as: Any) -> None:
+    login_as("manager")
+    client = make_person(testapp, "Задачина")
+
+    # From the card of a client, in two clicks; then it stands on his day, in the list, on the board, in the schedule.
+    form = testapp.get("/tasks/new/call", {"subject": subject_of(client)}).forms["task-call"]
+    form["title"] = "Позвонить Задачиной"
+    form.submit(status=303)
+    assert "Позвонить Задачиной" in testapp.get(f"{client.request.path}/panels/tasks.of").text
+    for page in ("/tasks/day", "/tasks", "/tasks/board"):
+        assert "Позвонить Задачиной" in testapp.get(page).text, page
+    assert testapp.get("/tasks/schedule").status_int == 200
+
+    # One click puts it off, another one finishes it, and it is a part of what happened with the client.
+    number = db.scalar(sa.text("SELECT id FROM tasks_task"))
+    post(testapp, f"/tasks/{number}/postpone/tomorrow")
+    post(testapp, f"/tasks/{number}/complete")
+    assert "Позвонить Задачиной" in timeline(testapp, client).text
+
+
+@line(
+    "- Управление задачами: создание, редактирование, удаление задач, назначение ответственных за выполнение, "
+    "отслеживание прогресса и отправка уведомлений о задачах."
+)
+@needs("tasks")
+def test_tasks_are_made_edited_deleted_assigned_watched_and_told_of(
+    testapp: Any, db: Any, login_as: Any, factories: Any
+) -> None:
+    team = factories.team()
+    colleague = factories.user("manager", team_id=team.id, name="Пётр Исполнитель")
+    author = login_as("manager", team_id=team.id)
+    form = testapp.get("/tasks/new").forms["task-todo"]
+    form["title"] = "Собрать отзывы"
+    card = form.submit(status=303).follow()
+    href = card.request.path
+
+    form = testapp.get(f"{href}/edit").forms["edit-record"]
+    form["title"] = "Собрать отзывы клиентов"
+    form.submit(status=303)
+    post(testapp, f"{href}/reassign", {"user": colleague.id, "note": "Ты их знаешь"})
+    assert "Собрать отзывы клиентов" in testapp.get("/tasks?f=handed_out:is:1").text
+
+    # He is told of it, says how far he is, and finishes it; the author sees that.
+    login_as(colleague)
+    assert "Собрать отзывы клиентов" in testapp.get("/notifications").text
+    post(testapp, f"{href}/progress", {"progress": "40"})
+    post(testapp, f"{href}/complete", {"result": "Собрано двенадцать"})
+    login_as(author)
+    page = testapp.get(href).text
+    assert "Собрано двенадцать" in page
+    assert "Пётр Исполнитель" in page
+
+    delete(testapp, testapp.get(href))
+    assert "Собрать отзывы клиентов" not in testapp.get("/tasks").html.select_one("main").text
+    undone = db.scalars(sa.select(Operation).order_by(Operation.id.desc())).first()
+    post(testapp, f"/operations/{undone.id}/undo")
+    assert "Собрать отзывы клиентов" in testapp.get("/tasks").html.select_one("main").text
 
 
 @line(
