@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,12 @@ import sqlalchemy as sa
 
 from crm_core import clock as clocks
 from crm_core.records import saving
+from crm_core.records.gate import Gate
 from crm_core.records.listing import Condition, ListQuery
-from crm_deals.models import Deal
-from crm_deals.services import move
+from crm_core.security.subject import Subject, load_subject
+from crm_core.testing.factories import Factories
+from crm_deals.models import Deal, StageChange
+from crm_deals.services import create_deal, move
 from crm_deals.services.board import PAGE, Board, idle_days, is_rotting, ways
 
 
@@ -52,8 +56,8 @@ def test_a_manager_sees_his_department_and_the_sums_hold(deals: Any, seller: Any
 def test_scope_own_holds_on_cards_sums_and_pages(
     deals: Any, factories: Any, three: Any, login_as: Any, testapp: Any
 ) -> None:
-    role = factories.role(grants={"deals:view": "own", "pipelines:view": "all", "deals:edit": "own"})
-    who = factories.user(role)
+    role = factories.role(("deals:view", "own"), ("pipelines:view", "all"), ("deals:edit", "own"))
+    who = factories.user(role.name)
     mine = deals.deal(who, name="Только моя", amount=Decimal(7))
     board, stages = _board(deals, who)
 
@@ -287,3 +291,51 @@ def test_a_board_of_another_day_tells_what_moved(deals: Any, seller: Any, clock:
     assert {row.id for row in rows} == {old.id, won.id}
     assert fresh.id not in {row.id for row in rows}
     assert further == 0
+
+
+def test_two_who_move_a_deal_at_once_do_not_undo_one_another(committed_db: Any) -> None:
+    with committed_db.session() as session:
+        plugins = committed_db.plugins
+        makers = Factories(session)
+        people = [makers.user("director", name=name) for name in ("Первая", "Вторая")]
+        numbers = [user.id for user in people]
+        gate = Gate(session, Subject.system("tests"), plugins)
+        deal_id = create_deal(gate, name="Спорная").id
+        way = ways(gate)[0]
+        stages = [stage.stage_id for stage in way.stages]
+        session.commit()
+    ready = threading.Barrier(2)
+    told: dict[int, str] = {}
+
+    def work(place: int) -> None:
+        with committed_db.session() as session:
+            subject = load_subject(session, numbers[place])
+            assert subject is not None
+            gate = Gate(session, subject, plugins)
+            deal = gate.get("deals.deal", deal_id)
+            seen = deal.version
+            ready.wait(10)
+            try:
+                move(gate, deal, stages[1 + place], version=seen)
+                session.commit()
+                told[place] = "moved"
+            except saving.Conflict as conflict:
+                told[place] = f"late after {conflict.by}"
+                session.rollback()
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    winner = next(place for place, word in told.items() if word == "moved")
+    assert told == {winner: "moved", 1 - winner: f"late after {numbers[winner]}"}
+    with committed_db.session() as session:
+        history = session.execute(
+            sa.select(StageChange.to_stage_id, StageChange.user_id)
+            .where(StageChange.deal_id == deal_id)
+            .order_by(StageChange.id)
+        ).all()
+    assert [row.to_stage_id for row in history] == [stages[0], stages[1 + winner]]
+    assert history[-1].user_id == numbers[winner]
