@@ -53,9 +53,9 @@ def heads_of_departments(session: Any) -> Mapping[int, set[int]]:
         heads: set[int] = set()
         seen: set[int] = set()
         above: int | None = number
-        while above in teams and above not in seen:
+        while above is not None and above in teams and above not in seen:
             seen.add(above)
-            row = teams[above]
+            row: Any = teams[above]
             if row.head_id is not None:
                 heads.add(row.head_id)
             above = row.parent_id

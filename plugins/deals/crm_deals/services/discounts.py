@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -138,7 +139,7 @@ def _describe(gate: Gate, deal: Deal) -> int:
     return operations.ensure(gate.session)
 
 
-def _where(deal: Deal) -> dict[str, object]:
+def _where(deal: Deal) -> dict[str, Any]:
     return {"entity": DEAL, "record_id": deal.id, "href": f"/deals/{deal.id}"}
 
 

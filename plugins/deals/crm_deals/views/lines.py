@@ -130,7 +130,8 @@ def _posted(request: Request) -> list[dict[str, Any]]:
 
 
 def _read(gate: Gate, rows: Sequence[Mapping[str, Any]]) -> list[lines.DraftLine]:
-    drafts, errors = [], {}
+    drafts: list[lines.DraftLine] = []
+    errors: dict[str, Any] = {}
     for row in rows:
         try:
             drafts.append(_draft(gate, row))

@@ -583,7 +583,7 @@ def _vat_page(request: Request, errors: Mapping[str, Any] | None = None) -> dict
     say, formats = request.translate, request.formats
     titles = dict(VAT_CODES)
     found = lists.vat_rates(request.db)
-    first = {}
+    first: dict[str, int] = {}
     for row in found:
         first.setdefault(row.code, row.id)
     posted = request.POST if request.method == "POST" else {}
