@@ -1,7 +1,7 @@
 """The demo company: an invented firm with people, clients and a year behind it, on this machine only.
 
 `fill` makes the core's part (accounts, departments, roles, settings); a plugin adds its own by a module
-`<package>.demo` with a function `fill(context)`. All dates are relative to today, all choices come from a fixed seed.
+`<package>.demo` with a function `fill(context)`; what it hangs on of others it names in `AFTER`. All dates are relative to today, all choices come from a fixed seed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def fill(factory: sessionmaker[GuardedSession], plugins: Plugins) -> bool:
         if not wanted:
             return False
         context = DemoContext(session, plugins)
-        for name in wanted:
+        for name in _in_order(plugins, wanted):
             if name == "core":
                 fill_company(context)
             else:
@@ -55,6 +55,23 @@ def fill(factory: sessionmaker[GuardedSession], plugins: Plugins) -> bool:
             operations.begin(session, Subject.system("demo"), kind=KIND, source="cli", note=name)
             log.info("demo_filled", plugin=name)
     return True
+
+
+def _in_order(plugins: Plugins, wanted: list[str]) -> list[str]:
+    """Return the parts so that each comes after those it names in `AFTER`, else as they were."""
+    after = {
+        name: set(getattr(importlib.import_module(_module(plugins, name)), "AFTER", ())) & set(wanted)
+        for name in wanted
+        if name != "core"
+    }
+    found: list[str] = []
+    left = list(wanted)
+    while left:
+        # Whoever waits for one another is filled in the order of the list.
+        ready = next((name for name in left if after.get(name, set()) <= set(found)), left[0])
+        left.remove(ready)
+        found.append(ready)
+    return found
 
 
 def _module(plugins: Plugins, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -399,7 +399,10 @@ def _number(year: _Year) -> None:
 
 
 def _write(year: _Year) -> None:
-    """Write deals as they were made, half a day of a person at a time, and their moves likewise."""
+    """Write deals as they were made, half a day of a person at a time, and their moves likewise.
+
+    One operation each would be six thousand of them, and a minute.
+    """
     context = year.context
     made: dict[tuple[dt.datetime, int], list[_Deal]] = {}
     moves: dict[tuple[dt.datetime, int], list[dict[str, Any]]] = {}
@@ -411,7 +414,7 @@ def _write(year: _Year) -> None:
         made.setdefault((at, by), []).append(deal)
         for when, stage in deal.moves:
             last = stage == deal.end
-            at = context.at(when, (11, 15, 17)[deal.row["id"] % 3], 5 + by % 50)
+            at = context.at(when, (11, 16)[deal.row["id"] % 2], 5 + by % 50)
             moves.setdefault((at, _actor(year, deal, when)), []).append(
                 {
                     "id": deal.row["id"],
@@ -445,29 +448,31 @@ def _note(year: _Year, deal: _Deal) -> str | None:
 def _dates(year: _Year) -> None:
     """Write the days that matter: of what was won, and of what is about to be paid."""
     context, random = year.context, year.context.random
-    rows = context.session.execute(sa.text("SELECT code, id FROM deals_date_kind WHERE code IS NOT NULL"))
-    kinds = {row.code: row.id for row in rows}
+    found = context.session.execute(sa.text("SELECT code, id FROM deals_date_kind WHERE code IS NOT NULL"))
+    kinds = {row.code: row.id for row in found}
+    written: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    nearest: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for deal in year.deals:
         ahead = _days_of(deal, random)
         if not ahead:
             continue
         begun = deal.moves[-1][0]
-        at = context.at(begun, 17, 40)
-        written = []
+        key = (begun, _actor(year, deal, begun))
+        days = []
         for code, offset in ahead:
             day = context.today - dt.timedelta(days=begun - offset)
-            written.append(
-                {"deal_id": deal.row["id"], "kind_id": kinds[code], "day": day, "done": day < context.today}
-            )
-        who = {"by": _actor(year, deal, begun), "entity": DEAL, "record_id": deal.row["id"]}
-        context.insert("deals_date", written, at=at, **who)
-        coming = [one["day"] for one in written if not one["done"]]
+            days.append({"deal_id": deal.row["id"], "kind_id": kinds[code], "day": day, "done": day < context.today})
+        written.setdefault(key, []).extend(days)
+        coming = [one["day"] for one in days if not one["done"]]
         if coming:
-            row = {"id": deal.row["id"], "next_date": min(coming)}
-            context.update("deals_deal", [row], at=at, joined=True, **who)
+            nearest.setdefault(key, []).append({"id": deal.row["id"], "next_date": min(coming)})
+    for (ago, by), rows in written.items():
+        at = context.at(ago, 17, 40)
+        context.insert("deals_date", rows, at=at, by=by, kind="edit", entity=DEAL)
+        context.update("deals_deal", nearest.get((ago, by), ()), at=at, by=by, joined=True)
 
 
-def _days_of(deal: _Deal, random: Any) -> Iterable[tuple[str, int]]:
+def _days_of(deal: _Deal, random: Any) -> Sequence[tuple[str, int]]:
     if deal.end == "Успешно":
         return {
             EQUIPMENT: (("payment", 0), ("shipment", random.randint(2, 9)), ("warranty", 365)),

@@ -1,7 +1,4 @@
-"""The tasks of the demo company: what its people had and have to do, around today.
-
-`COUNT` says how many; the year's worth is a matter of this number and of `PAST`.
-"""
+"""The tasks of the demo company: what its people had and have to do around today, and the year behind them."""
 
 from __future__ import annotations
 
@@ -26,8 +23,15 @@ from crm_tasks.schemas import DONE, HIGH, NORMAL, OPEN, URGENT
 from crm_tasks.services import reminders, series, tasks
 from crm_tasks.services.recurrence import MONTHLY, WEEKLY, Rule
 
+AFTER = ("clients", "deals")
+"""Whose part of the demo is there before: tasks are about clients and deals."""
+
 COUNT, PAST, AHEAD = 300, 60, 14
 """How many tasks about clients, how many days of them lie behind and ahead."""
+YEAR, DONE_IN_YEAR = 365, 8500
+"""Days of the year that lies behind, and tasks that were done in it."""
+UNPLANNED = 6
+"""Open deals of the manager that nobody has planned anything for."""
 LATE = 6
 """Days in which something may still be open."""
 
@@ -45,6 +49,8 @@ def fill(context: DemoContext) -> None:
     """Make tasks of the sales people about their clients, some of their own, sets, and two that repeat."""
     rows = [*_about_clients(context), *_own(context), *_handed_out(context)]
     _write(context, rows)
+    _next_steps(context)
+    _year(context)
     _sets(context)
     context.play()
     _remind(context)
@@ -129,6 +135,106 @@ def _handed_out(context: DemoContext) -> list[dict[str, Any]]:
         )
         for place, title in enumerate(words.HEAD_TASKS)
     ]  # fmt: skip
+
+
+def _deals(context: DemoContext) -> list[Any]:
+    """Return the deals there are, known by name only, the oldest first."""
+    entity = context.plugins.entities.get("deals.deal")
+    if entity is None:
+        return []
+    model: Any = entity.model
+    return list(
+        context.session.execute(
+            sa.select(model.id, model.owner_id, model.created_at, model.closed_at, model.amount)
+            .where(model.deleted_at.is_(None))
+            .order_by(model.created_at, model.id),
+            execution_options={UNGATED: "the demo company is made here"},
+        )
+    )
+
+
+def _next_steps(context: DemoContext) -> None:
+    """Give every open deal a next task, but some of the manager's, the largest of them: they are to be found."""
+    random = context.random
+    here = set(context.session.scalars(sa.select(User.id).where(User.status == "active")))
+    open_deals = [one for one in _deals(context) if one.closed_at is None and one.owner_id in here]
+    mine = [one for one in open_deals if one.owner_id == context.people.get("manager")]
+    forgotten = {one.id for one in sorted(mine, key=lambda one: -(one.amount or 0))[:UNPLANNED]}
+    rows = []
+    for deal in open_deals:
+        if deal.id in forgotten:
+            continue
+        title, kind, hour, minutes, _result = random.choice(words.CLIENT_TASKS)
+        ahead = random.choice((-2, -1, 0, 0, 1, 1, 2, 3, 5, 7, 9, 12))
+        day = _workday(context, context.today + dt.timedelta(days=ahead))
+        rows.append(
+            _row(
+                context, title=title, kind=kind, day=day, hour=hour, minutes=minutes, owner=deal.owner_id,
+                author=deal.owner_id, subject=("deals.deal", deal.id), chance=0,
+            )
+        )  # fmt: skip
+    _write(context, rows)
+
+
+def _year(context: DemoContext) -> None:
+    """Write down what was done in the year: a week of a person is one operation, or there would be thousands."""
+    random = context.random
+    clients, deals = _clients(context), _deals(context)
+    here = {client.owner_id for client in clients}
+    deals = [one for one in deals if one.owner_id in here]
+    if not clients:
+        return
+    days = context.working_days(YEAR)
+    weights = [weight for _day, weight in days]
+    numbers = context.numbers("tasks_task", DONE_IN_YEAR)
+    made: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    closed: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    indexed = []
+    for number, (ago, _weight) in zip(numbers, random.choices(days, weights, k=DONE_IN_YEAR), strict=True):
+        title, kind, hour, minutes, result = random.choice(words.CLIENT_TASKS)
+        owner, subject, ago = _about(context, clients, deals, ago)
+        row = _row(
+            context, title=title, kind=kind, day=context.today - dt.timedelta(days=ago), hour=hour, minutes=minutes,
+            owner=owner, author=owner, subject=subject, result=result, chance=1,
+        )  # fmt: skip
+        done = row.pop("_done", None)
+        if done is None:
+            continue
+        row = {"id": number, **row}
+        made.setdefault((_evening(context, row["created_at"]), owner), []).append(row)
+        change = {
+            "state": DONE, "completed_at": done["at"], "completed_by": owner, "progress": 100, "result": done["result"],
+        }  # fmt: skip
+        change["sort_at"] = prepare_task({**row, **change})["sort_at"]
+        closed.setdefault((_evening(context, done["at"]), owner), []).append({"id": number, **change})
+        indexed.append({**row, **change})
+    for (ago, owner), rows in made.items():
+        context.insert("tasks_task", rows, at=min(context.at(ago, 17, 50), context.now), by=owner, entity=TASK)
+    for (ago, owner), rows in closed.items():
+        context.update("tasks_task", rows, at=min(context.at(ago, 17, 55), context.now), by=owner, entity=TASK)
+    context.index(TASKS, indexed)
+
+
+def _about(
+    context: DemoContext, clients: Sequence[_Client], deals: Sequence[Any], ago: int
+) -> tuple[int, tuple[str, int], int]:
+    """Return who had to do something about what, and when: deals are worked on while they are open."""
+    random = context.random
+    if deals and random.random() < 0.5:
+        deal = random.choice(deals)
+        end = min(deal.closed_at or context.now, context.now - dt.timedelta(days=1))
+        if deal.created_at < end:
+            moment = deal.created_at + (end - deal.created_at) * random.random()
+            return deal.owner_id, ("deals.deal", deal.id), max(1, (context.now - moment).days)
+    client = random.choice(clients)
+    return client.owner_id, (client.entity, client.id), ago
+
+
+def _evening(context: DemoContext, moment: dt.datetime) -> int:
+    """Return how long ago the Friday of a moment's week was, this week its very evening."""
+    day = moment.astimezone(clock.zone(TIME_ZONE)).date()
+    friday = day + dt.timedelta(days=(4 - day.weekday()) % 7)
+    return max(0, (context.today - (friday if friday < context.today else day)).days)
 
 
 def _workday(context: DemoContext, day: dt.date) -> dt.date:
