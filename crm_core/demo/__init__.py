@@ -1,7 +1,8 @@
 """The demo company: an invented firm with people, clients and a year behind it, on this machine only.
 
 `fill` makes the core's part (accounts, departments, roles, settings); a plugin adds its own by a module
-`<package>.demo` with a function `fill(context)`; what it hangs on of others it names in `AFTER`. All dates are relative to today, all choices come from a fixed seed.
+`<package>.demo` with a function `fill(context)`; whose part it hangs on it names in `AFTER`. All dates are relative to
+today, all choices come from a fixed seed.
 """
 
 from __future__ import annotations
