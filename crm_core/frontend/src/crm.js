@@ -5,6 +5,7 @@ import "./lists.js";
 import "./board.js";
 import "./cards.js";
 import "./fields.js";
+import "./home.js";
 import "./mentions.js";
 import {
   announce, ask, behave, closeDialog, complain, confirmTyped, csrf, goTo, hear, icon, isTyping, keepToast, key, keyOf, on, openDialog, refresh,

@@ -227,7 +227,7 @@ WIDGETS: tuple[Widget, ...] = (
         title=_("Records open to you"),
         load=figures,
         template="crm_core:templates/home/figures.pt",
-        order=8,
+        order=90,
         wide=True,
         roles=(
             permissions.ADMINISTRATOR,

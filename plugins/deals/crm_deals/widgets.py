@@ -33,18 +33,33 @@ def my_pipeline(request: Request) -> Mapping[str, Any] | None:
     stages = [stage for way in ways for stage in way.stages if stage.kind == OPEN]
     totals = board.Board(request.gate, MINE).totals([stage.stage_id for stage in stages])
     most = max((total.amount for total in totals.values()), default=Decimal(0)) or Decimal(1)
-    several = sum(any(totals[one.stage_id].count for one in way.stages if one.kind == OPEN) for way in ways) > 1
-    rows = [
-        {
-            "title": f"{stage.name}: {stage.stage}" if several else stage.stage,
-            "count": plural(request, "${n} deal", "${n} deals", total.count, domain=DOMAIN),
-            "sum": _money(request, total.amount),
-            "width": round(float(total.amount / most) * 100, 1),
-            "href": f"/deals?f=owner_id:any:me&f=stage_id:any:{stage.stage_id}",
-        }
-        for stage in stages
-        if (total := totals[stage.stage_id]).count
-    ]
+    rows = []
+    for way in ways:
+        mine = [(stage, totals[stage.stage_id]) for stage in way.stages if stage.kind == OPEN]
+        found = [(stage, total) for stage, total in mine if total.count]
+        if not found:
+            continue
+        rows.append(
+            {
+                "title": way.name,
+                "count": plural(
+                    request, "${n} deal", "${n} deals", sum(total.count for _stage, total in found), domain=DOMAIN
+                ),
+                "sum": _money(request, sum((total.amount for _stage, total in found), Decimal(0))),
+                "width": None,
+                "href": f"/deals/board?pipeline={way.id}&f=owner_id:any:me",
+            }
+        )
+        rows += [
+            {
+                "title": stage.stage,
+                "count": request.formats.number(total.count),
+                "sum": _money(request, total.amount),
+                "width": round(float(total.amount / most) * 100, 1),
+                "href": f"/deals?f=owner_id:any:me&f=stage_id:any:{stage.stage_id}",
+            }
+            for stage, total in found
+        ]
     return {
         "rows": rows,
         "empty": _("You have no open deals."),
