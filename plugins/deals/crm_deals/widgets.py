@@ -9,12 +9,11 @@ from typing import Any
 from pyramid.request import Request
 
 from crm_core import clock
-from crm_core.i18n import plural
 from crm_core.records.gate import user_names
 from crm_core.records.listing import Condition, ListQuery
 from crm_core.security.permissions import DIRECTOR, HEAD, MANAGER
 from crm_core.specs import Widget
-from crm_deals.i18n import DOMAIN, _
+from crm_deals.i18n import _
 from crm_deals.models import OPEN
 from crm_deals.permissions import VIEW
 from crm_deals.services import board, targets
@@ -42,9 +41,7 @@ def my_pipeline(request: Request) -> Mapping[str, Any] | None:
         rows.append(
             {
                 "title": way.name,
-                "count": plural(
-                    request, "${n} deal", "${n} deals", sum(total.count for _stage, total in found), domain=DOMAIN
-                ),
+                "count": request.formats.number(sum(total.count for _stage, total in found)),
                 "sum": _money(request, sum((total.amount for _stage, total in found), Decimal(0))),
                 "width": None,
                 "href": f"/deals/board?pipeline={way.id}&f=owner_id:any:me",
