@@ -19,13 +19,14 @@ def crm_plugin_name() -> str:
 
 @pytest.fixture
 def sample_rows() -> Callable[[sa.Connection], None]:
-    """Fill the tables; a target is of one of three, which no guess can know."""
+    """Fill the tables, with files for offers; a target is of one of three, which no guess can know."""
     from crm_core.db import Base
 
     tables = [
         table
         for table in Base.metadata.sorted_tables
-        if table.name.startswith("deals_") and table.name != "deals_target"
+        if table.name in ("core_blob", "core_file")
+        or (table.name.startswith("deals_") and table.name != "deals_target")
     ]
 
     def fill(connection: sa.Connection) -> None:
