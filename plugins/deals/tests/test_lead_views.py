@@ -47,7 +47,7 @@ def post(testapp: Any, page: Any, href: str, values: Any = (), **more: Any) -> A
 def test_a_lead_is_taken_from_its_row_and_put_back_by_undo(testapp: Any, manager: User, make: Any, db: Any) -> None:
     lead = make()
     page = testapp.get("/deals/leads?f=state:any:new")
-    assert page.html.select_one(f'form[action="/deals/leads/{lead.id}/take"] [data-row-key=t]')
+    assert page.html.select_one(f'form[action="/deals/leads/{lead.id}/take"] [data-row-key=a]')
 
     post(testapp, page, f"/deals/leads/{lead.id}/take", status=303)
 

@@ -73,7 +73,7 @@ LEADS = Entity(
     descending=True,
     hint=("phones", "source"),
     head=("received_at", "due_at", "source"),
-    columns=("text", "phones", "source", "owner_id", "state", "received_at", "due_at"),
+    columns=("text", "due_at", "phones", "source", "owner_id", "received_at", "state"),
     scopes=(
         NamedScope(
             name=UNASSIGNED,

@@ -59,7 +59,7 @@ def clients_of(request: Request, lead: Any) -> Mapping[str, Any] | None:
                 else [],
             }
         )  # fmt: skip
-    return {"items": items, "count": len(items) or "", "empty": _("Nobody like this is among the clients.")}
+    return {"items": items, "count": len(items), "empty": _("Nobody like this is among the clients.")}
 
 
 def whence(request: Request, lead: Any) -> Mapping[str, Any]:

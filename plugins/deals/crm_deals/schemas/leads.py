@@ -40,7 +40,7 @@ _KEPT: dict[str, Any] = {"readonly": True, "imported": False, "on_create": False
 class LeadSchema(forms.RecordSchema):
     """A lead."""
 
-    name = forms.text(_("Name"), section=_WHO, searched=True, personal=True, maximum=200)
+    name = forms.text(_("Person's name"), section=_WHO, searched=True, personal=True, maximum=200)
     phones = forms.phones(_("Phones"), section=_WHO, searched=True, personal=True)
     emails = forms.emails(_("E-mail"), section=_WHO, searched=True, personal=True)
     company = forms.text(_("Company"), section=_WHO, searched=True, maximum=300)
@@ -57,7 +57,7 @@ class LeadSchema(forms.RecordSchema):
     answerable_id = forms.user(_("Was to answer"), section=_WORK, **_KEPT)
     pipeline_id = forms.record(_("Pipeline"), "deals.pipeline", section=_WORK, imported=False, on_create=False)
     deal_id = forms.record(_("Deal"), "deals.deal", section=_WORK, **_KEPT)
-    person_id = forms.record(_("Person"), "clients.person", section=_WORK, **_KEPT)
+    person_id = forms.record(_("Client person"), "clients.person", section=_WORK, **_KEPT)
     company_id = forms.record(_("Client company"), "clients.company", section=_WORK, **_KEPT)
     reason = forms.choice(_("Reason of rejection"), REASONS, section=_WORK, **_KEPT)
     reason_note = forms.text(_("About the rejection"), section=_WORK, **_KEPT)

@@ -445,10 +445,10 @@ def actions(gate: Gate, ids: Sequence[int]) -> dict[int, Sequence[RecordAction]]
 
 _OF_NEW = (
     RecordAction(
-        id="take", title=_("Take"), icon="hand-grab", href="/deals/leads/{id}/take", key="t", look="primary"
+        id="take", title=_("Take"), icon="hand-grab", href="/deals/leads/{id}/take", key="a", look="primary"
     ),
     RecordAction(
-        id="link", title=_("Link to a client"), icon="link", href="/deals/leads/{id}/link", method="get", key="l"
+        id="link", title=_("Link to a client"), icon="link", href="/deals/leads/{id}/link", method="get", key="b"
     ),
     RecordAction(
         id="reject", title=_("Reject"), icon="ban", href="/deals/leads/{id}/reject", method="get", key="r"

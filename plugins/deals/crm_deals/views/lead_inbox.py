@@ -90,13 +90,9 @@ def take(request: Request) -> Any:
         )
     except (saving.NotAllowed, InvalidValues) as problem:
         return refused(request, next(iter(errors_of(problem).values())), _href(lead))
-    said = (
-        _("The lead is taken: its client was here already, and there is a deal.")
-        if taken.found
-        else _("The lead is taken: there is a client and a deal.")
-    )
+    said = _("Taken: the client was here already.") if taken.found else _("The lead is taken.")
     deal = f"/deals/{taken.deal.id}"
-    request.toast(said, undo_href=undo_href(request), href=deal, href_title=request.translate(_("Open the deal")))
+    request.toast(said, undo_href=undo_href(request), href=deal, href_title=request.translate(_("To the deal")))
     # From the list one goes on with the next lead; from a form of one's own, to the deal.
     return answer(request, deal, go="client" in request.POST or "anew" in request.POST)
 
@@ -137,7 +133,7 @@ def link(request: Request) -> Any:
         client = _chosen(request)
         if "deal" in request.POST:
             taken = leads.take(request.gate, lead, client=client, anew="anew" in request.POST)
-            request.toast(_("The lead is taken: there is a deal."), undo_href=undo_href(request))
+            request.toast(_("The lead is taken."), undo_href=undo_href(request))
             return answer(request, f"/deals/{taken.deal.id}", go=True)
         if client is None:
             raise InvalidValues({"person_id": _("Choose the client, or take the lead as a new one.")})
@@ -179,7 +175,7 @@ def _linking_page(request: Request, lead: Lead, errors: Mapping[str, Any] | None
             )
         )  # fmt: skip
     for name, entity_name, title in (
-        ("person_id", leads.CLIENT, _("Person")),
+        ("person_id", leads.CLIENT, _("Client person")),
         ("company_id", leads.COMPANY, _("Company")),
     ):
         entity = request.gate.entity(entity_name)
