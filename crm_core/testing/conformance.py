@@ -74,6 +74,7 @@ PUBLIC = (
     "i18n",
     "testing",
     "demo",
+    "views.boards",
     "views.shapes",
 )
 

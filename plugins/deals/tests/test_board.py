@@ -1,4 +1,4 @@
-"""The board: what stands in its columns and for whom, what they are worth, moves, quick deals, other people's changes."""
+"""The board: what stands in its columns and for whom, what it is worth, moves, quick deals, another day."""
 
 from __future__ import annotations
 

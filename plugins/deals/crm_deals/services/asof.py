@@ -115,7 +115,7 @@ def stood(gate: Gate, pipeline_id: int, stages: Sequence[int], instant: dt.datet
 def page(
     gate: Gate, pipeline_id: int, instant: dt.datetime, *, stage: int | None = None, after: int = 0, limit: int = PAGE
 ) -> tuple[list[Any], int]:
-    """Return deals that stood in the pipeline (in a column of it), and after which the next page begins (0: nowhere)."""
+    """Return deals that stood in the pipeline (in a column), and after which the next page begins (0: nowhere)."""
     deals = _then(gate, pipeline_id, instant)
     statement = sa.select(deals).where(deals.c.then_stage.is_not(None))
     if stage is not None:

@@ -10,7 +10,7 @@ from pyramid.request import Request
 from pyramid.view import view_config
 
 from crm_core import clock
-from crm_core.views.records.reading import Reader
+from crm_core.views.boards import Reader
 from crm_core.views.shapes import Badge, Cell, Column, Figure, Row
 from crm_deals.entities import DEALS
 from crm_deals.i18n import _
@@ -55,7 +55,7 @@ def show(request: Request) -> dict[str, Any]:
         "today": today.isoformat(),
         "board_href": f"{ROOT}/{way.id}",
         "shortcuts": [
-            (say(title), f"{url}?day={(today - dt.timedelta(days=back)).isoformat()}", day == today - dt.timedelta(back))
+            (say(title), f"{url}?day={today - dt.timedelta(days=back)}", day == today - dt.timedelta(days=back))
             for title, back in (
                 (_("yesterday"), 1), (_("a week ago"), 7), (_("a month ago"), 30), (_("a quarter ago"), 91),
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,11 +22,9 @@ from crm_core.models import Preference
 from crm_core.records import operations, saving
 from crm_core.records.fields import schema_fields
 from crm_core.records.listing import Listing, ListQuery, QueryError, cursor_at
-from crm_core.views.boards import BoardCard, BoardColumn, BoardPage
-from crm_core.views.filling import say
-from crm_core.views.records import filters, lists
-from crm_core.views.records.reading import Reader
-from crm_core.views.shapes import Action, Badge, Choice, EmptyState, FieldView, ListPage, Notice, PersonView
+from crm_core.views import boards
+from crm_core.views.boards import BoardCard, BoardColumn, BoardPage, Reader, say
+from crm_core.views.shapes import Action, Badge, Choice, EmptyState, FieldView, PersonView
 from crm_deals import services
 from crm_deals.entities import DEAL, DEALS
 from crm_deals.i18n import DOMAIN, _
@@ -74,13 +71,6 @@ def way_of(request: Request, ways: Sequence[board.Way]) -> board.Way:
     raise HTTPNotFound
 
 
-def asked_query(request: Request) -> tuple[ListQuery, Any]:
-    """Return what the address asks for, and what in it cannot be understood."""
-    query, problem = lists.read_query(request)
-    # A board has an order and a place of its own, and nothing of the trash.
-    return replace(query, after="", before="", trash=False), problem
-
-
 @view_config(route_name="deals.board_last", request_method="GET", permission=VIEW)
 def last(request: Request) -> Any:
     """Lead to the pipeline and the view that this person looked at last."""
@@ -90,7 +80,7 @@ def last(request: Request) -> Any:
     if way is None:
         return HTTPSeeOther(DEALS.url)
     given = [(name, value) for name, value in request.GET.items() if name != "pipeline"]
-    query = filters.full_query(request, ListQuery.parse(MultiDict(given))) if given else str(kept.get("query", ""))
+    query = boards.query_text(request, ListQuery.parse(MultiDict(given))) if given else str(kept.get("query", ""))
     return HTTPSeeOther(f"{ROOT}/{way.id}?{query}" if query else f"{ROOT}/{way.id}")
 
 
@@ -106,15 +96,11 @@ def show(request: Request) -> Any:
     ways = board.ways(gate)
     way = way_of(request, ways)
     url = f"{ROOT}/{way.id}"
-    query, problem = asked_query(request)
+    query, problem = boards.asked_query(request)
     listing = Listing(gate, DEALS)
-    posted = filters.posted_conditions(request.GET, listing)
-    if posted and not problem:
-        names = {one.field for one in posted}
-        conditions = (*(one for one in query.conditions if one.field not in names), *posted)
-        wanted = replace(query, conditions=tuple(dict.fromkeys(conditions)))
-        return HTTPSeeOther(filters.address(request, url, wanted))
-    kept, views = _kept(request), lists.read_kept(request, DEALS)
+    if problem is None and (there := boards.posted(request, listing, query, url)) is not None:
+        return there
+    kept = _kept(request)
     asked = board.Board(gate, query, listing)
     stages = [stage.stage_id for stage in way.stages]
     try:
@@ -123,23 +109,26 @@ def show(request: Request) -> Any:
         problem, query = error.message, ListQuery()
         asked = board.Board(gate, query, listing)
         found, totals = asked.cards(stages), asked.totals(stages)
-    text = filters.full_query(request, query)
+    text = boards.query_text(request, query)
     if problem is None:
         _keep(request, kept, pipeline=way.id, query=text)
     else:
         request.response.status_int = 400
     reader = Reader(request)
-    filters.want_names(reader.names, listing, query)
+    boards.want_names(reader, listing, query)
     drawing = Drawing(request, reader, way, text)
     cards = drawing.cards([row for one in found.values() for row in one.rows])
     folded = set(kept.get("folded", ()))
     return {
-        "page": tools(request, reader, listing, query, views, url, problem, way.id),
+        "page": boards.tools(
+            request, DEALS, reader, listing, query, url, search_title=_("Search among deals"), problem=problem,
+            create_href=f"{DEALS.url}/new?pipeline_id={way.id}", without=("pipeline_id", "stage_id"),
+        ),
         "ways": [
             Action(title=one.name, href=f"{ROOT}/{one.id}?{text}" if text else f"{ROOT}/{one.id}", active=one is way)
             for one in ways
         ],
-        "looks": lists.looks(request, DEALS, query, "board"),
+        "looks": boards.looks(request, DEALS, query, "board"),
         "as_of_href": f"{url}/as-of",
         "board": BoardPage(
             title=way.name,
@@ -155,59 +144,6 @@ def show(request: Request) -> Any:
             empty=_empty(request, query, any(one.count for one in totals.values()), way),
         ),
     }
-
-
-def tools(
-    request: Request,
-    reader: Reader,
-    listing: Listing,
-    query: ListQuery,
-    kept: lists.Kept,
-    url: str,
-    problem: Any,
-    pipeline: int | None = None,
-) -> ListPage:
-    """Return the line of tools that lists have, leading to another way of looking at deals."""
-    text = filters.full_query(request, query)
-    active = lists.active_view(request, kept)
-    make = f"{DEALS.url}/new?pipeline_id={pipeline}" if pipeline else f"{DEALS.url}/new"
-    notices = []
-    if problem is not None:
-        notices.append(
-            Notice(
-                title=request.translate(_("The address of this page cannot be understood.")),
-                text=f" {say(request, problem)}",
-                tone="warning",
-                actions=[Action(title=_("Show everything"), href=url)],
-            )
-        )
-    return ListPage(
-        title=DEALS.title_plural,
-        columns=(),
-        rows=(),
-        href=url,
-        entity=DEAL,
-        query=query.search,
-        keep=[pair for pair in filters.keep_pairs(request, query) if pair[0] != "q"],
-        search_title=request.translate(_("Search among deals")),
-        filters=filters.chips(reader, listing, query, url),
-        filter_choices=[
-            one
-            for one in filters.filter_choices(reader, listing, query, url)
-            if pipeline is None or one.name not in ("pipeline_id", "stage_id")
-        ],
-        clear_href=url,
-        views=lists.saved_views(request, kept, url, active, query),
-        view=active.name if active is not None else "",
-        view_changed=active is not None and lists.differs(active, query),
-        save_view_href=f"{DEALS.url}/views/new?{text}",
-        create=Action(
-            title=DEALS.add_title, href=make, icon="plus", look="primary", key="c", open="dialog",
-        )
-        if request.gate.may(DEAL, "create")
-        else None,
-        notices=notices,
-    )  # fmt: skip
 
 
 def _empty(request: Request, query: ListQuery, anything: bool, way: board.Way) -> EmptyState | None:
@@ -233,7 +169,7 @@ def _empty(request: Request, query: ListQuery, anything: bool, way: board.Way) -
             title=DEALS.add_title, href=f"{DEALS.url}/new?pipeline_id={way.id}", icon="plus", look="primary",
             open="dialog",
         ),
-        link=lists.import_action(request, lists.EntityContext(request, DEALS), look="ghost"),
+        link=boards.import_link(request, DEALS),
     )  # fmt: skip
 
 
@@ -340,6 +276,7 @@ class Drawing:
     ) -> BoardColumn:
         """Return a column with its first cards."""
         keep = f"&{self.query}" if self.query else ""
+        likely = _("Probability ${n} %", mapping={"n": stage.probability})
         number = stage.stage_id
         return BoardColumn(
             id=number,
@@ -349,7 +286,7 @@ class Drawing:
             cards=cards.get(number, ()),
             count=self.formats.number(total.count),
             sum=self.sum(total),
-            hint=self.reader.say(_("Probability ${n} %", mapping={"n": stage.probability})) if stage.kind == OPEN else "",
+            hint=self.reader.say(likely) if stage.kind == OPEN else "",
             more_href=self.more(number, found),
             list_href=f"{DEALS.url}?f=stage_id:any:{number}{keep}",
             add_href=f"{self.url}/new/{number}"
@@ -380,7 +317,7 @@ def order_of(row: Any) -> str:
 
 def _drawing(request: Request) -> tuple[board.Way, board.Board, Drawing]:
     way = way_of(request, board.ways(request.gate))
-    query, problem = asked_query(request)
+    query, problem = boards.asked_query(request)
     if problem is not None:
         raise HTTPNotFound
     try:
@@ -388,7 +325,7 @@ def _drawing(request: Request) -> tuple[board.Way, board.Board, Drawing]:
         asked.listing.criteria(query)
     except QueryError:
         raise HTTPNotFound from None
-    return way, asked, Drawing(request, Reader(request), way, filters.full_query(request, query))
+    return way, asked, Drawing(request, Reader(request), way, boards.query_text(request, query))
 
 
 CARDS = "crm_deals:templates/cards.pt"
@@ -445,14 +382,7 @@ def totals(request: Request) -> dict[str, Any]:
 )
 def show_filter(request: Request) -> dict[str, Any]:
     """Show the small form of one filter."""
-    listing = Listing(request.gate, DEALS)
-    query, _problem = asked_query(request)
-    reader = Reader(request)
-    filters.want_names(reader.names, listing, query)
-    reader.names.load()
-    url = f"{ROOT}/{number(request.matchdict['pipeline'])}"
-    form = filters.filter_form(reader, listing, query, url, request.matchdict["name"])
-    return {"filter": form, "title": form.title, "list_title": DEALS.title_plural}
+    return boards.filter_page(request, DEALS, f"{ROOT}/{number(request.matchdict['pipeline'])}")
 
 
 @view_config(route_name="deals.board.fold", request_method="POST", permission=VIEW)

@@ -16,8 +16,8 @@ from pyramid.view import view_config
 from crm_core import clock
 from crm_core.i18n import plural
 from crm_core.records.listing import Condition, Listing, ListQuery, QueryError
-from crm_core.views.records import filters, lists
-from crm_core.views.records.reading import Reader
+from crm_core.views import boards
+from crm_core.views.boards import Reader
 from crm_core.views.shapes import Figure, Tab
 from crm_deals.entities import DEALS
 from crm_deals.i18n import DOMAIN, _
@@ -25,7 +25,6 @@ from crm_deals.models import OPEN, WON
 from crm_deals.permissions import VIEW
 from crm_deals.services import targets
 from crm_deals.services.forecast import GROUP, KINDS, MONTH, PERSON, TEAM, Sums, beyond, forecast, month_of, months
-from crm_deals.views.board import asked_query, tools
 
 ROOT = f"{DEALS.url}/forecast"
 COUNT = 6
@@ -49,8 +48,8 @@ class Bar:
 @view_config(route_name="deals.forecast_now", request_method="GET", permission=VIEW)
 def begin(request: Request) -> Any:
     """Lead to the forecast of the coming months; those who set nobody's targets begin with their own deals."""
-    query, _problem = asked_query(request)
-    text = filters.full_query(request, query)
+    query, _problem = boards.asked_query(request)
+    text = boards.query_text(request, query)
     if not text and not targets.may_set(request.gate):
         text = ListQuery(conditions=(MINE,)).query_string()
     first = month_of(clock.today(request.formats.tz))
@@ -65,13 +64,10 @@ def show(request: Request) -> Any:
     gate, say, formats = request.gate, request.translate, request.formats
     by, first = request.matchdict["by"], _first(request)
     url = f"{ROOT}/{by}/{first:%Y-%m}"
-    query, problem = asked_query(request)
+    query, problem = boards.asked_query(request)
     listing = Listing(gate, DEALS)
-    posted = filters.posted_conditions(request.GET, listing)
-    if posted and problem is None:
-        names = {one.field for one in posted}
-        kept = (*(one for one in query.conditions if one.field not in names), *posted)
-        return HTTPSeeOther(filters.address(request, url, replace(query, conditions=tuple(dict.fromkeys(kept)))))
+    if problem is None and (there := boards.posted(request, listing, query, url)) is not None:
+        return there
     try:
         found = forecast(gate, query, by, first, COUNT, formats.tz)
     except QueryError as error:
@@ -80,7 +76,7 @@ def show(request: Request) -> Any:
     if problem is not None:
         request.response.status_int = 400
     reader = Reader(request)
-    filters.want_names(reader.names, listing, query)
+    boards.want_names(reader, listing, query)
     want = {PERSON: "user", TEAM: "team", GROUP: "deals.group"}.get(by)
     if want is not None:
         reader.names.want_ids(want, found.rows)
@@ -91,15 +87,17 @@ def show(request: Request) -> Any:
             reader.names.want_ids(want, [key])
             found.rows[key] = Sums()
         reader.names.load()
-    text = filters.full_query(request, query)
+    text = boards.query_text(request, query)
     keep = f"?{text}" if text else ""
     total = found.total()
     whole = sum(aims.values(), Decimal(0)) if aims else None
     rows = _rows(request, reader, by, found.rows, aims, first, query)
     more = beyond(gate, query, first, COUNT, formats.tz)
     return {
-        "page": tools(request, reader, listing, query, lists.read_kept(request, DEALS), url, problem),
-        "looks": lists.looks(request, DEALS, query, "forecast"),
+        "page": boards.tools(
+            request, DEALS, reader, listing, query, url, search_title=_("Search among deals"), problem=problem
+        ),
+        "looks": boards.looks(request, DEALS, query, "forecast"),
         "title": say(_("Forecast")),
         "period": _period(request, first),
         "back_href": f"{ROOT}/{by}/{month_of(first, -3):%Y-%m}{keep}",
@@ -109,9 +107,9 @@ def show(request: Request) -> Any:
             for kind in KINDS
         ],
         "whose": [
-            Tab(title=say(_("All that I see")), href=filters.address(request, url, _whose(query, mine=False)),
+            Tab(title=say(_("All that I see")), href=boards.address(request, url, _whose(query, mine=False)),
                 active=MINE not in query.conditions),
-            Tab(title=say(_("Mine")), href=filters.address(request, url, _whose(query, mine=True)),
+            Tab(title=say(_("Mine")), href=boards.address(request, url, _whose(query, mine=True)),
                 active=MINE in query.conditions),
         ],
         "targets_href": f"{DEALS.url}/targets",
@@ -314,14 +312,4 @@ def _beyond(request: Request, sums: Sums | None) -> str:
 )
 def show_filter(request: Request) -> dict[str, Any]:
     """Show the small form of one filter."""
-    listing = Listing(request.gate, DEALS)
-    query, _problem = asked_query(request)
-    reader = Reader(request)
-    filters.want_names(reader.names, listing, query)
-    reader.names.load()
-    url = f"{ROOT}/{request.matchdict['by']}/{_first(request):%Y-%m}"
-    form = filters.filter_form(reader, listing, query, url, request.matchdict["name"])
-    return {"filter": form, "title": form.title, "list_title": DEALS.title_plural}
-
-
-__all__ = ["begin", "month_title", "show", "show_filter"]
+    return boards.filter_page(request, DEALS, f"{ROOT}/{request.matchdict['by']}/{_first(request):%Y-%m}")

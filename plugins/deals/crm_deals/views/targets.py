@@ -11,7 +11,7 @@ from pyramid.view import view_config
 
 from crm_core import clock
 from crm_core.records import saving
-from crm_core.views.filling import say
+from crm_core.views.boards import say
 from crm_core.views.shapes import Tab
 from crm_deals.entities import DEALS
 from crm_deals.i18n import _
