@@ -78,7 +78,7 @@ def team(request: Request) -> Mapping[str, Any] | None:
 
 WIDGETS: tuple[Widget, ...] = (
     Widget(
-        id="tasks.day", title=_("My day"), load=my_day, template="crm_tasks:templates/widget.pt", permission=VIEW,
+        id="tasks.today", title=_("My day"), load=my_day, template="crm_tasks:templates/widget.pt", permission=VIEW,
         order=5,
     ),
     Widget(

@@ -29,7 +29,9 @@ from crm_tasks.services import tasks as verbs
 from crm_tasks.services.recurrence import DAILY, DAYS, LAST, MONTHLY, WEEKLY, YEARLY, Rule
 
 RULES = int(os.environ.get("CRM_RULES", "300"))
-ZONES = ("Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland")
+ZONES = (
+    "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland",
+)  # fmt: skip
 PAST = {UNGATED: "a look at the result"}
 NOW = dt.datetime(2026, 11, 23, 9, 0, tzinfo=dt.UTC)
 
@@ -155,7 +157,11 @@ def test_a_rule_that_never_comes_is_refused() -> None:
             "каждый месяц во вторую среду",
             "every month on the second Wednesday",
         ),
-        (Rule(freq=DAILY, interval=5, after_completion=True), "через 5 дней после выполнения", "5 days after it is done"),
+        (
+            Rule(freq=DAILY, interval=5, after_completion=True),
+            "через 5 дней после выполнения",
+            "5 days after it is done",
+        ),
     ],
 )
 def test_rules_in_words(rule: Rule, russian: str, english: str) -> None:
@@ -324,3 +330,11 @@ def test_a_deleted_occurrence_stays_deleted(tasks: Any, olga: Any, db: Any) -> N
 
     with pytest.raises(sa.exc.IntegrityError), db.begin_nested():
         series.fill(tasks.gate(), found)
+
+
+def test_a_series_without_reminders_stays_without(tasks: Any, olga: Any, db: Any) -> None:
+    from crm_core.models.notifications import Reminder as Told
+
+    tasks.task(olga, rule=Rule(freq=DAILY), remind=[], **WEEKLY_CALL)
+
+    assert db.scalar(sa.select(sa.func.count()).select_from(Told)) == 0

@@ -147,7 +147,8 @@ def test_who_sees_a_task(tasks: Any, olga: Any, ivan: Any, anna: Any, team: Any,
     ],
 )
 def test_verbs_of_roles(
-    tasks: Any, team: Any, db: Any, ivan: Any, olga: Any, role: str, verb: str, author: bool, assignee: bool, other: bool
+    tasks: Any, team: Any, db: Any, ivan: Any, olga: Any, role: str, verb: str, author: bool, assignee: bool,
+    other: bool,
 ) -> None:
     person = tasks.person(role, team_id=team.id)
     if role == "head":

@@ -79,8 +79,9 @@ def test_a_fact_of_another_plugin_starts_a_set_and_does_not_start_it_twice(
 ) -> None:
     if "clients.company" not in plugins.entities:
         pytest.skip("the plugin clients is off")
-    make_set(tasks, admin, {"title": "Познакомиться"}, trigger_event="clients.company.created", entity="clients.company")
-    company = saving.create(tasks.gate(admin), plugins.entity("clients.company"), {"name": "Ромашка", "owner_id": olga.id})
+    fact, entity = "clients.company.created", plugins.entity("clients.company")
+    make_set(tasks, admin, {"title": "Познакомиться"}, trigger_event=fact, entity=entity.name)
+    company = saving.create(tasks.gate(admin), entity, {"name": "Ромашка", "owner_id": olga.id})
 
     def made() -> list[Task]:
         statement = sa.select(Task).where(Task.subject_entity == "clients.company", Task.subject_id == company.id)

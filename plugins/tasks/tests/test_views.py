@@ -161,7 +161,9 @@ def test_postponing_by_one_click_and_to_a_day_of_ones_own(testapp: Any, olga: Us
     assert fresh(db, task).due_at == dt.datetime(2026, 12, 31, 15, 30, tzinfo=dt.UTC)
 
 
-def test_a_task_is_given_to_a_colleague(testapp: Any, olga: User, tasks: Any, db: Any, team: Any, factories: Any) -> None:
+def test_a_task_is_given_to_a_colleague(
+    testapp: Any, olga: User, tasks: Any, db: Any, team: Any, factories: Any
+) -> None:
     ivan = factories.user("manager", team_id=team.id, name="Иван")
     stranger = factories.user("manager", team_id=factories.team().id, name="Пётр")
     task = tasks.task(olga)
@@ -306,9 +308,9 @@ def test_blocks_of_the_home_page_and_of_other_records(testapp: Any, login_as: An
     tasks.task(head, title="Своё", due_at=NOW + dt.timedelta(hours=1))
     login_as(head)
 
-    shown = {name: testapp.get(f"/home/widgets/tasks.{name}").text for name in ("day", "team", "handed_out")}
+    shown = {name: testapp.get(f"/home/widgets/tasks.{name}").text for name in ("today", "team", "handed_out")}
 
-    assert "Своё" in shown["day"]
+    assert "Своё" in shown["today"]
     assert "Иван" in shown["team"]
     assert "Поручение" in shown["handed_out"]
     if "clients.company" in plugins.entities:

@@ -18,8 +18,8 @@ DONE = RecordAction(
     id="done", title=_("Mark as done"), icon="check", href="/tasks/{id}/complete", key="d", look="primary"
 )
 WITH_RESULT = RecordAction(
-    id="result", title=_("Mark as done, with a result"), icon="checks", href="/tasks/{id}/complete", method="get", key="w",
-    in_row=False, in_menu=True,
+    id="result", title=_("Mark as done, with a result"), icon="checks", href="/tasks/{id}/complete", method="get",
+    key="w", in_row=False, in_menu=True,
 )  # fmt: skip
 START = RecordAction(
     id="start", title=_("Begin"), icon="player-play", href="/tasks/{id}/start", in_row=False, in_menu=True

@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_core import clock
+from crm_core import clock, notify
 from crm_core.db import UNGATED
 from crm_core.models.accounts import ACTIVE, User
-from crm_core.records import saving
+from crm_core.records import index, saving
 from crm_core.records.gate import Gate
 from crm_core.security.subject import Subject
 from crm_tasks.entities import TASKS, end_of_day
@@ -24,6 +24,7 @@ from crm_tasks.models import ChecklistItem, Observer, Reminder, Series, Task
 from crm_tasks.services import recurrence
 from crm_tasks.services.company import ways_of
 from crm_tasks.services.recurrence import Rule, from_key, key
+from crm_tasks.services.reminders import prefix
 from crm_tasks.services.writing import about, require, write_unasked, zone_of
 
 THIS, FOLLOWING, ALL = "this", "following", "all"
@@ -119,15 +120,15 @@ def fill(gate: Gate, series: Series, *, until: dt.date | None = None) -> list[Ta
     horizon = until or clock.today(series.zone) + dt.timedelta(days=ways_of(gate).horizon_days)
     last = dt.datetime.combine(horizon, dt.time(23, 59))
     starts, done = from_key(series.starts), series.made_until
-    made: list[Task] = []
+    wanted: list[dt.datetime] = []
     for local in recurrence.occurrences(series.rrule, starts, series.exdates):
-        if local > last or len(made) >= MOST_AT_ONCE:
+        if local > last or len(wanted) >= MOST_AT_ONCE:
             break
-        if key(local) <= done:
-            continue
-        made.append(_make(gate, series, local))
+        if key(local) > done:
+            wanted.append(local)
     else:
         series.active = False
+    made = _make_all(gate, series, wanted)
     if made:
         series.made_until = made[-1].occurrence or done
     session.flush()
@@ -151,33 +152,46 @@ def next_of(gate: Gate, series: Series) -> Task | None:
 
 
 def _make(gate: Gate, series: Series, local: dt.datetime) -> Task:
-    """Make one occurrence on behalf of the author; the right to do so was asked when the series was begun."""
+    return _make_all(gate, series, [local])[0]
+
+
+def _make_all(gate: Gate, series: Series, moments: Sequence[dt.datetime]) -> list[Task]:
+    """Make occurrences set-wise on behalf of the author; the right to it was asked when the series was begun."""
+    if not moments:
+        return []
     session = gate.session
     template = dict(series.template)
     lines, observers = template.pop("checklist", []), template.pop("observers", [])
     reminders, lead = template.pop("reminders", None), template.pop("lead_s", None)
-    values = {**template, **_due(series, local), "series_id": series.id, "occurrence": key(local)}
-    if lead is not None:
-        values["start_at"] = values["due_at"] - dt.timedelta(seconds=lead)
-    values["owner_id"] = _still_here(gate, values.get("owner_id"), series.owner_id)
-    values["created_by"] = series.owner_id
-    maker = Gate(session, Subject.system("a series goes on"), gate.plugins)
-    task: Task = saving.create(maker, TASKS, values)
-    session.add_all(ChecklistItem(task_id=task.id, title=line, position=n) for n, line in enumerate(lines))
-    session.add_all(Observer(task_id=task.id, user_id=one) for one in observers)
-    if reminders is not None:
-        _set_reminders(gate, task, reminders)
+    owner = _still_here(gate, template.pop("owner_id", None), series.owner_id)
+    common = {
+        **template, "owner_id": owner, "team_id": saving.team_of(session, owner), "created_by": series.owner_id,
+        "series_id": series.id,
+    }  # fmt: skip
+    made = []
+    for local in moments:
+        task = Task(**common, **_due(series, local), occurrence=key(local))
+        if lead is not None and task.due_at is not None:
+            task.start_at = task.due_at - dt.timedelta(seconds=lead)
+        saving.derive(TASKS, task)
+        made.append(task)
+    session.add_all(made)
     session.flush()
-    return task
-
-
-def _set_reminders(gate: Gate, task: Task, wanted: Sequence[Sequence[Any]]) -> None:
-    from crm_tasks.services import reminders  # reminders need nothing of series
-
-    gate.session.execute(sa.delete(Reminder).where(Reminder.task_id == task.id))
-    gate.session.add_all(Reminder(task_id=task.id, minutes_before=one[0], user_id=one[1]) for one in wanted)
-    gate.session.flush()
-    reminders.refresh(gate, [task.id])
+    for task in made:
+        session.add_all(ChecklistItem(task_id=task.id, title=line, position=n) for n, line in enumerate(lines))
+        session.add_all(Observer(task_id=task.id, user_id=one) for one in observers)
+        session.add_all(Reminder(task_id=task.id, minutes_before=one[0], user_id=one[1]) for one in reminders or ())
+    session.flush()
+    index.refresh(session, TASKS, [index.row_of(task) for task in made], fresh=True)
+    maker = Gate(session, Subject.system("a series goes on"), gate.plugins)
+    ids = [task.id for task in made]
+    saving.tell(maker, TASKS, "created", ids)
+    if reminders == []:
+        # Whoever wants no reminder of these gets none of the company's either.
+        session.execute(sa.delete(Reminder).where(Reminder.task_id.in_(ids)))
+        for number in ids:
+            notify.forget(session, prefix=prefix(number))
+    return made
 
 
 def _still_here(gate: Gate, *ids: int | None) -> int | None:
