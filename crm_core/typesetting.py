@@ -83,7 +83,8 @@ def _run(root: Path, out: Path, kind: str) -> None:
         "HOME": str(root.parent),
         **{name: nowhere for one in ("http_proxy", "https_proxy", "all_proxy") for name in (one, one.upper())},
     }
-    command = [sys.executable, "-I", str(Path(__file__).with_name("typesetter.py")), str(root), str(out), kind, str(SECONDS), str(MOST_BYTES)]
+    program = Path(__file__).with_name("typesetter.py")
+    command = [sys.executable, "-I", str(program), str(root), str(out), kind, str(SECONDS), str(MOST_BYTES)]
     try:
         done = subprocess.run(
             command, env=environment, cwd=root, capture_output=True, timeout=SECONDS + 5, check=False
@@ -104,7 +105,10 @@ def _run(root: Path, out: Path, kind: str) -> None:
 def mistakes(told: str) -> tuple[Mistake, ...]:
     """Return the mistakes that typst tells of, with the lines of the template."""
     found = [
-        Mistake(int(one["line"]) if one["file"] == "main.typ" else 0, _PLACE.sub("", one["message"].strip().splitlines()[0]))
+        Mistake(
+            int(one["line"]) if one["file"] == "main.typ" else 0,
+            _PLACE.sub("", one["message"].strip().splitlines()[0]),
+        )
         for one in (match.groupdict() for match in _ERROR.finditer(told))
     ]
     return tuple(dict.fromkeys(found)) or (Mistake(0, told.strip()[:300]),)

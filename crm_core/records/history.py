@@ -151,7 +151,7 @@ def _differences(gate: Gate, change: Change) -> list[Difference]:
             continue
         info = fields.get(name)
         # What is derived follows from what is told beside it: a full name from its parts, the last contact from a call.
-        if info is None or info.readonly:
+        if info is None or (info.readonly and info.feed is None):
             continue
         if before.get(name) in (None, [], {}, "") and after.get(name) in (None, [], {}, ""):
             continue

@@ -233,8 +233,11 @@ def document(
         table, deal.discount_percent,
     )  # fmt: skip
     skus = _skus(gate, [row.product_id for row in rows if row.product_id is not None])
+    frame = _frame(paper, label, day, valid_until, seller)
+    if not counted.discount:
+        frame["columns"] = [one for one in frame["columns"] if one["name"] != "discount"]
     return {
-        **_frame(paper, label, day, valid_until, seller),
+        **frame,
         "subject": deal.name,
         "client": _client(gate, deal),
         "manager": _manager(gate, deal),
@@ -332,6 +335,9 @@ def _skus(gate: Gate, ids: Sequence[int]) -> dict[int, str]:
 def _row(paper: Paper, deal: Deal, place: int, one: lines.Counted, skus: Mapping[int, str]) -> dict[str, str]:
     formats, say = paper.formats, paper.say
     unit = dict(UNITS).get(one.line.unit, one.line.unit)
+    net = one.total - one.vat if deal.vat_mode == "on_top" else one.total
+    # With the discount on the whole, so that the row agrees with its total.
+    discount = lines.money((one.gross - net) * 100 / one.gross) if one.gross else 0
     return {
         "number": str(place),
         "sku": skus.get(one.line.product_id or 0, ""),
@@ -339,7 +345,7 @@ def _row(paper: Paper, deal: Deal, place: int, one: lines.Counted, skus: Mapping
         "quantity": formats.number(one.line.quantity),
         "unit": str(say(unit)),
         "price": formats.money(one.line.price, deal.currency),
-        "discount": f"{formats.number(one.line.discount_percent)} %" if one.line.discount_percent else "",
+        "discount": f"{formats.number(discount)} %" if discount else "",
         "vat": "—" if one.rate is None else f"{formats.number(one.rate)} %",
         "total": formats.money(one.total, deal.currency),
     }
@@ -369,8 +375,8 @@ def sample(paper: Paper) -> dict[str, Any]:
     today = clock.today(paper.company.time_zone)
     rows = [
         {
-            "number": str(place), "sku": sku, "name": name, "quantity": formats.number(count), "unit": str(say(_("pcs"))),
-            "price": formats.money(price), "discount": discount, "vat": "22 %", "total": formats.money(total),
+            "number": str(place), "sku": sku, "name": name, "quantity": formats.number(count),
+            "unit": str(say(_("pcs"))), "price": formats.money(price), "discount": discount, "vat": "22 %", "total": formats.money(total),
         }
         for place, (sku, name, count, price, discount, total) in enumerate(
             (

@@ -27,7 +27,7 @@ from crm_deals.permissions import OFFER, VIEW
 from crm_deals.permissions import SETTINGS as MAY_SET
 from crm_deals.services import discounts, lines, offers
 from crm_deals.services.discounts import NeedsApproval
-from crm_deals.views.answers import FORM, day, deal_of, done, form_page, href_of, number, refused
+from crm_deals.views.answers import FORM, day, deal_of, done, form_page, href_of, number
 
 HOME = "/settings/deals/offers"
 LOOK = "crm_deals:templates/offer_look.pt"
@@ -307,7 +307,7 @@ def _look_page(request: Request, look: offers.Look, errors: Mapping[str, Any] | 
         field("intro", _("It begins with"), "longtext", rows=3, wide=True, maxlength=3000),
         field("closing", _("It ends with"), "longtext", rows=3, wide=True, maxlength=3000),
         field(
-            "columns", _("Columns of the table"), "checks", value=tuple(look.columns),
+            "columns", _("Columns of the table"), "choices", value=tuple(look.columns),
             choices=[Choice(value=name, title=say(title)) for name, title in CHOSEN],
             help=say(_("The name and the total always stand in it.")),
         ),
