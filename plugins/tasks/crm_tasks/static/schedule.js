@@ -27,10 +27,16 @@ async function fetchThings(range, done, failed) {
   }
 }
 
-function classes({ event }) {
+function classes({ event, view }) {
   const it = event.extendedProps;
   if (it.rest) return "sched-rest";
-  return ["sched-event", `is-${it.tone}`, it.closed && "is-closed", it.late && "is-late", it.ahead && "is-ahead", it.who && "has-who"].filter(Boolean).join(" ");
+  return ["sched-event", `is-${it.tone}`, it.closed && "is-closed", it.late && "is-late", it.ahead && "is-ahead", view.type === "listWeek" && "is-row"].filter(Boolean).join(" ");
+}
+
+function hours(event) {
+  if (event.allDay) return config.words.all_day;
+  const at = (date) => wall(date).slice(11, 16);
+  return event.end ? `${at(event.start)}–${at(event.end)}` : at(event.start);
 }
 
 function content({ event, timeText, view }) {
@@ -38,8 +44,9 @@ function content({ event, timeText, view }) {
   if (it.rest) return null;
   const short = event.allDay || view.type !== "timeGridDay" && view.type !== "timeGridWeek" || event.end - event.start <= 45 * 60000;
   // Beside the axis a short thing needs no hour of its own.
-  const time = short && view.type.startsWith("timeGrid") ? "" : short ? timeText.split("–")[0].split(" - ")[0] : timeText;
-  const words = element("span", { class: "sched-words" }, time && view.type !== "listWeek" ? element("b", {}, time) : null, event.title);
+  const list = view.type === "listWeek";
+  const time = list ? hours(event) : short && view.type.startsWith("timeGrid") ? "" : short ? timeText.split("–")[0].trim() : timeText;
+  const words = element("span", { class: "sched-words" }, time ? element("b", {}, time) : null, event.title);
   if (it.place && !event.allDay) words.append(element("small", {}, it.place));
   if (it.who && config.people.length > 1) words.append(element("small", {}, it.who));
   const sign = icon(it.icon, "icon sched-sign");
@@ -131,7 +138,8 @@ async function draw(box, view, date) {
     initialView: VIEWS[first] ?? VIEWS.week,
     initialDate: date ?? config.date,
     headerToolbar: false,
-    height: isPhone() ? "auto" : "max(520px, calc(100vh - 250px))",
+    height: isPhone() ? "max(420px, calc(100dvh - 340px))" : "max(520px, calc(100vh - 250px))",
+    listItemEventBeforeClass: "d-none",
     expandRows: true,
     views: { dayGridMonth: { height: "auto" }, listWeek: { height: "auto" } },
     dayMaxEvents: 4,

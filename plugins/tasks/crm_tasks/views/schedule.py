@@ -623,7 +623,7 @@ def _load_row(request: Request, one: schedule.Load) -> dict[str, Any]:
         "person": PersonView.of(one.name, one.user_id),
         "href": f"/tasks/schedule?view=week&date={one.days[0].day.isoformat()}&people-end=1&people={one.user_id}",
         "overdue": one.overdue,
-        "overdue_href": f"/tasks?overdue=1&owner_id={one.user_id}",
+        "overdue_href": f"/tasks?f=overdue:is:1&f=owner_id:any:{one.user_id}",
         "total": _hours(request, planned),
         "of": _hours(request, working),
         "cells": [_load_cell(request, day) for day in one.days],
