@@ -35,6 +35,7 @@ UNLOGGED = {
     "core_default_grant": "remembers what was handed out once; the grants are logged",
     "core_reference": "written by migrations",
     "core_plugin": "written at start",
+    "deals_lead_turn": "whose turn it was last, which nobody would take back",
     "calls_link": "how the connection to a gateway is just now",
 }
 

@@ -40,7 +40,7 @@ def waiting(request: Request) -> Mapping[str, Any]:
 
 LEAD_WIDGETS: tuple[Widget, ...] = (
     Widget(
-        id="deals.leads",
+        id="deals.new_leads",
         title=_("New leads"),
         load=waiting,
         template="crm_deals:templates/lead_widget.pt",

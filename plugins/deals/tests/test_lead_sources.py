@@ -216,7 +216,9 @@ def test_another_consent_is_another_version(form: LeadForm, deals: Any) -> None:
     assert form.consent_version == 2
 
 
-@pytest.mark.parametrize("site", ["javascript:alert(1)", "https://a.example/path", "'none'", "https://*.example", "a b;c"])
+@pytest.mark.parametrize(
+    "site", ["javascript:alert(1)", "https://a.example/path", "'none'", "https://*.example", "a b;c"]
+)
 def test_what_is_no_site_may_not_show_the_form(deals: Any, form: LeadForm, site: str) -> None:
     values = {"name": "x", "fields": {"phone": "required"}, "consent_text": CONSENT, "sites": site}
 

@@ -149,7 +149,7 @@ def test_figures_are_counted_as_far_as_the_viewer_may(testapp: Any, login_as: An
 def test_the_home_page_shows_leads_that_wait(testapp: Any, manager: User, make: Any) -> None:
     make(text="Кондиционер в офис")
 
-    assert "Кондиционер в офис" in testapp.get("/home/widgets/deals.leads")
+    assert "Кондиционер в офис" in testapp.get("/home/widgets/deals.new_leads")
 
 
 def test_a_lead_is_written_down_by_hand(testapp: Any, manager: User, db: Any) -> None:
@@ -165,7 +165,9 @@ def test_a_lead_is_written_down_by_hand(testapp: Any, manager: User, db: Any) ->
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_administrator_makes_a_form_a_rule_and_a_program(testapp: Any, login_as: Any, factories: Any, db: Any) -> None:
+def test_an_administrator_makes_a_form_a_rule_and_a_program(
+    testapp: Any, login_as: Any, factories: Any, db: Any
+) -> None:
     seller = factories.user("manager", name="Борис")
     login_as("administrator")
     form = testapp.get("/settings/deals/leads/forms/new").forms["lead-form"]

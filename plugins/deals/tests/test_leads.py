@@ -152,7 +152,9 @@ def test_the_first_rule_that_fits_counts(make: Any, factories: Any) -> None:
     assert make(source="site").owner_id == site.id
 
 
-def test_whoever_is_to_answer_is_told_and_without_one_all_who_could(make: Any, factories: Any, seller: Any, db: Any) -> None:
+def test_whoever_is_to_answer_is_told_and_without_one_all_who_could(
+    make: Any, factories: Any, seller: Any, db: Any
+) -> None:
     lead = make()
     assert db.scalars(sa.select(Notification.kind).where(Notification.user_id == seller.id)).all() == [
         "deals.lead.received"
@@ -166,7 +168,9 @@ def test_whoever_is_to_answer_is_told_and_without_one_all_who_could(make: Any, f
     assert lead.owner_id is None
 
 
-def test_heads_hear_once_of_a_lead_that_waits_too_long(make: Any, factories: Any, seller: Any, boss: Any, deals: Any, clock: Any, db: Any) -> None:
+def test_heads_hear_once_of_a_lead_that_waits_too_long(
+    make: Any, factories: Any, seller: Any, boss: Any, deals: Any, clock: Any, db: Any
+) -> None:
     clock.move_to(MONDAY)
     rule(factories, seller, term_minutes=10)
     lead = make()
@@ -183,7 +187,9 @@ def test_heads_hear_once_of_a_lead_that_waits_too_long(make: Any, factories: Any
 # -- taking ------------------------------------------------------------------------------------------------------------
 
 
-def test_taking_makes_client_and_deal_in_one_operation_and_undo_takes_all_back(make: Any, deals: Any, seller: Any, db: Any) -> None:
+def test_taking_makes_client_and_deal_in_one_operation_and_undo_takes_all_back(
+    make: Any, deals: Any, seller: Any, db: Any
+) -> None:
     lead = make(company="ООО «Ромашка»", text="Нужен кондиционер")
     gate = deals.gate(seller)
 
@@ -207,7 +213,9 @@ def test_taking_finds_the_client_by_his_phone(make: Any, deals: Any, seller: Any
     assert (lead.person_id, taken.deal.person_id) == (known.id, known.id)
 
 
-def test_taking_does_not_make_a_double_of_a_client_of_somebody_else(make: Any, deals: Any, seller: Any, factories: Any) -> None:
+def test_taking_does_not_make_a_double_of_a_client_of_somebody_else(
+    make: Any, deals: Any, seller: Any, factories: Any
+) -> None:
     other = factories.user("manager", team_id=factories.team().id, name="Ольга")
     deals.person(other, phones=[{"value": "+79270001122", "main": True}])
     lead = make()
@@ -230,7 +238,9 @@ def test_the_second_who_takes_a_lead_sees_who_was_faster(make: Any, deals: Any, 
     assert gone.value.by == "Борис"
 
 
-def test_late_minutes_are_kept_with_who_was_to_answer(make: Any, deals: Any, factories: Any, seller: Any, boss: Any, clock: Any) -> None:
+def test_late_minutes_are_kept_with_who_was_to_answer(
+    make: Any, deals: Any, factories: Any, seller: Any, boss: Any, clock: Any
+) -> None:
     clock.move_to(MONDAY)
     rule(factories, seller, term_minutes=10)
     lead = make()
@@ -266,7 +276,9 @@ def test_a_rejected_lead_keeps_its_reason_and_may_wait_again(make: Any, deals: A
 # -- rights ------------------------------------------------------------------------------------------------------------
 
 
-def test_roles_see_the_leads_that_are_theirs_to_see(make: Any, deals: Any, seller: Any, boss: Any, factories: Any) -> None:
+def test_roles_see_the_leads_that_are_theirs_to_see(
+    make: Any, deals: Any, seller: Any, boss: Any, factories: Any
+) -> None:
     other = factories.user("manager", team_id=factories.team().id)
     rule(factories, seller, source="call")
     rule(factories, other, source="letter")

@@ -315,6 +315,7 @@ def _link(demo: _Demo, person: Any) -> None:
 def _reject(demo: _Demo, *, exhibition: bool = False) -> None:
     random = demo.context.random
     seller = _seller(demo)
+    ready = demo.context.now - dt.timedelta(minutes=5)
     if exhibition:
         # Two days of October; half of them asked for a price list and were never heard of again.
         today = demo.context.today
@@ -325,14 +326,16 @@ def _reject(demo: _Demo, *, exhibition: bool = False) -> None:
         text = "Выставка: оставили визитку, просили прайс."
     else:
         received, source = _moment(demo), _source(demo)
+        while _reaction(demo, received) > ready:
+            received = _moment(demo)
         reason = random.choices([one for one, _n in REASONS], [n for _one, n in REASONS])[0]
         text = random.choice(REJECTED_TEXTS[reason])
     row = _lead(
         demo, received, source, seller if random.random() < 0.7 else None, name=_name(demo), phones=_phone(demo),
         company=random.choice(FIRMS) if random.random() < 0.3 else None, text=text if source != "call" else None,
     )  # fmt: skip
-    at = min(_reaction(demo, received), demo.context.now - dt.timedelta(minutes=5))
-    _react(demo, row, max(at, received + dt.timedelta(minutes=1)), seller, state="rejected", reason=reason)
+    at = _reaction(demo, received)
+    _react(demo, row, at if at < ready else ready, seller, state="rejected", reason=reason)
 
 
 def _wait(demo: _Demo) -> None:

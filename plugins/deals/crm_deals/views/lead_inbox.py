@@ -30,7 +30,7 @@ from crm_core.views.shapes import (
     Row,
 )
 from crm_deals.entities import LEAD, LEADS
-from crm_deals.i18n import DOMAIN, _
+from crm_deals.i18n import _
 from crm_deals.lead_permissions import LEADS_FIGURES, LEADS_TAKE
 from crm_deals.models import Lead
 from crm_deals.models.leads import NEW
@@ -375,7 +375,7 @@ def figures(request: Request) -> dict[str, Any]:
             _speed_row(request, one, say(_("Nobody")) if one.user_id is None else names.get(one.user_id, ""))
             for one in found
         ],
-        "days": request.plural("For the last ${n} day", "For the last ${n} days", DAYS, domain=DOMAIN),
+        "days": say(_("For the last 30 days")),
         "inbox_href": INBOX,
     }
 
