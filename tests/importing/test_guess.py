@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from crm_core.records.importing.guess import GuessField, guess_mapping, header_digest, is_like
+from crm_core.records.importing.guess import (
+    GuessField,
+    export_mapping,
+    guess_mapping,
+    header_digest,
+    is_like,
+    known_export,
+)
 from crm_core.records.importing.readers import open_table
+from crm_core.specs import KnownExport
 
 DATA = Path(__file__).parent.parent / "data"
 FIELDS = (
@@ -141,3 +149,30 @@ def test_the_digest_of_headers_is_the_same_for_the_same_words():
     assert header_digest(["ФИО", "Тел."]) == header_digest(["фио", " тел"])
     assert header_digest(["ФИО", "Тел."]) != header_digest(["Тел.", "ФИО"])
     assert header_digest(["а", "б"]) != header_digest(["а б"])
+
+
+AMO = KnownExport(
+    name="amo", signs=("Название сделки", "Этап сделки"),
+    columns={"ID": "number", "Название сделки": "name", "Примечание": "notes", "Кем создана": ""},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        (["ID", "Название сделки", "Этап сделки"], "amo"),
+        (["название  СДЕЛКИ", "этап сделки "], "amo"),
+        (["Название сделки", "Стадия"], None),
+        ([], None),
+    ],
+)
+def test_an_export_is_known_by_its_headers(headers: list[str], name: str | None) -> None:
+    found = known_export(headers, [AMO])
+
+    assert (found.name if found else None) == name
+
+
+def test_a_known_export_settles_its_columns_and_leaves_out_what_it_says() -> None:
+    headers = ["ID", "Название сделки", "Примечание", "Примечание 2", "Кем создана", "Своё поле"]
+
+    assert export_mapping(headers, AMO) == {0: "number", 1: "name", 2: "notes", 3: "notes", 4: ""}

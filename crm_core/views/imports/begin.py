@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,10 @@ STEPS = (_("File"), _("Columns"), _("Check"), _("Import"))
 LIMIT = 200 * 1024 * 1024
 
 ACCEPT = ".csv,.txt,.tsv,.xlsx,.xls,.ods,.vcf"
+
+#: Rows that are looked through, and words of one column that are asked about; the rest is named by the check.
+MOST_ROWS = 20_000
+MOST_WORDS = 60
 
 #: Rows shown above the columns, and from which their samples come.
 PREVIEW = 8
@@ -186,7 +191,22 @@ def choose(context: RunContext, request: Request) -> Any:
         _keep_choices(context, request)
     except Refused as refused:
         return _columns_page(context, request, refused)
-    return go(request, f"/imports/{run.id}/words")
+    step = "words" if any(unknown_words(context, request).values()) else "check"
+    return go(request, f"/imports/{run.id}/{step}")
+
+
+def unknown_words(context: RunContext, request: Request) -> dict[str, dict[str, int]]:
+    """Return the words that nobody here knows by themselves, whatever was said of them before."""
+    run: ImportRun = context.run
+    table = opened(request, run)
+    options = replace(engine.Options.from_json(run.options), words={})
+    entity = context.entity(request)
+    importer = engine.Importer(request.gate, entity, table, options, in_languages(request.gate.plugins))
+    found = importer.unknown_words(islice(table.rows(), MOST_ROWS))
+    return {
+        target: dict(sorted(words.items(), key=lambda one: (-one[1], one[0]))[:MOST_WORDS])
+        for target, words in found.items()
+    }
 
 
 def opened(request: Request, run: ImportRun) -> Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,22 +13,17 @@ from pyramid.view import view_config
 
 from crm_core.forms import FieldInfo
 from crm_core.i18n import _
-from crm_core.models import ImportRun, User
+from crm_core.models import User
 from crm_core.models.accounts import ACTIVE
 from crm_core.people import Refused
 from crm_core.records import cleaning
 from crm_core.records.importing import engine
-from crm_core.records.work import in_languages
 from crm_core.security.permissions import SIGNED_IN
 from crm_core.specs import Entity
 from crm_core.views.filling import Filling, choices, go, typed
 from crm_core.views.imports import RunContext
-from crm_core.views.imports.begin import CRUMB, opened, steps, target_title
+from crm_core.views.imports.begin import CRUMB, steps, target_title, unknown_words
 from crm_core.views.shapes import Choice, Crumb, FieldView, FormPage, Section
-
-#: Rows that are looked through, and words of one column that are asked about; the rest is named by the check.
-MOST_ROWS = 20_000
-MOST_WORDS = 60
 
 WORDS = "crm_core:templates/imports/words.pt"
 
@@ -45,7 +39,7 @@ def words(context: RunContext, request: Request) -> Any:
         return go(request, f"/imports/{run.id}")
     context.require_import(request)
     try:
-        unknown = _unknown(context, request)
+        unknown = unknown_words(context, request)
     except Refused as refused:
         request.toast(refused.sentence, tone="danger")
         return go(request, f"/imports/{run.id}/columns")
@@ -64,7 +58,7 @@ def give_meaning(context: RunContext, request: Request) -> Any:
     options = engine.Options.from_json(run.options)
     known = engine.targets(request.gate, context.entity(request))
     meanings = {}
-    for target, found in _unknown(context, request).items():
+    for target, found in unknown_words(context, request).items():
         allowed = {choice.value for choice in _meanings(request, known[target])}
         told = dict(options.words.get(target, {}))
         for word in found:
@@ -79,20 +73,6 @@ def give_meaning(context: RunContext, request: Request) -> Any:
         meanings[target] = told
     run.options = {**run.options, **replace(options, words={**options.words, **meanings}).to_json()}
     return go(request, f"/imports/{run.id}/check")
-
-
-def _unknown(context: RunContext, request: Request) -> dict[str, dict[str, int]]:
-    """Return the words that nobody here knows by themselves, whatever was said of them before."""
-    run: ImportRun = context.run
-    table = opened(request, run)
-    options = replace(engine.Options.from_json(run.options), words={})
-    entity = context.entity(request)
-    importer = engine.Importer(request.gate, entity, table, options, in_languages(request.gate.plugins))
-    found = importer.unknown_words(islice(table.rows(), MOST_ROWS))
-    return {
-        target: dict(sorted(words.items(), key=lambda one: (-one[1], one[0]))[:MOST_WORDS])
-        for target, words in found.items()
-    }
 
 
 def _field(target: str, word: str) -> str:

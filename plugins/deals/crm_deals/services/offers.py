@@ -376,7 +376,8 @@ def sample(paper: Paper) -> dict[str, Any]:
     rows = [
         {
             "number": str(place), "sku": sku, "name": name, "quantity": formats.number(count),
-            "unit": str(say(_("pcs"))), "price": formats.money(price), "discount": discount, "vat": "22 %", "total": formats.money(total),
+            "unit": str(say(_("pcs"))),
+            "price": formats.money(price), "discount": discount, "vat": "22 %", "total": formats.money(total),
         }
         for place, (sku, name, count, price, discount, total) in enumerate(
             (
