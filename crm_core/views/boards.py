@@ -39,7 +39,9 @@ class BoardCard:
     subtitle: str = ""
     amount: str = ""
     step: str = ""
-    """The next thing to be done, in words."""
+    """When the next thing is to be done, or what it is."""
+    step_hint: str = ""
+    """Both, on hover and for those who hear the page."""
     step_tone: str = ""
     step_icon: str = "calendar-event"
     face: PersonView | None = None

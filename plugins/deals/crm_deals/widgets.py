@@ -119,7 +119,7 @@ def team_month(request: Request) -> Mapping[str, Any] | None:
 
 WIDGETS: tuple[Widget, ...] = (
     Widget(
-        id="deals.pipeline",
+        id="deals.my_pipeline",
         title=_("My pipeline"),
         load=my_pipeline,
         template="crm_deals:templates/widget_pipeline.pt",

@@ -162,7 +162,7 @@ def test_pages_serve_and_a_manager_begins_with_his_own(
     for kind in KINDS:
         testapp.get(f"/deals/forecast/{kind}/2026-11")
     testapp.get(f"/deals/board/{deals.pipeline().id}/as-of?day=2026-11-09")
-    for block in ("deals.pipeline", "deals.month"):
+    for block in ("deals.my_pipeline", "deals.month"):
         testapp.get(f"/home/widgets/{block}")
     login_as(boss)
     testapp.get("/home/widgets/deals.team")

@@ -38,6 +38,8 @@ from crm_deals.views.moves import overtaken
 ROOT = f"{DEALS.url}/board"
 PREFERENCE = "board:deals.deal"
 
+_END_OF_DAY = (23, 59)
+
 #: Fields that a quick deal asks for.
 QUICK = ("name", "company_id", "person_id", "amount")
 
@@ -215,7 +217,7 @@ class Drawing:
         return found
 
     def _card(self, row: Any, face: PersonView | None) -> BoardCard:
-        step, step_tone, icon = self._step(row)
+        step, hint, step_tone, icon = self._step(row)
         badges = self._badges(row)
         return BoardCard(
             id=row.id,
@@ -227,6 +229,7 @@ class Drawing:
             subtitle=self._client(row),
             amount=self.formats.money(row.amount, row.currency) if row.amount is not None else "",
             step=step,
+            step_hint=hint,
             step_tone=step_tone,
             step_icon=icon,
             face=face,
@@ -245,25 +248,29 @@ class Drawing:
                 return known or self.reader.say(_("No access"))
         return ""
 
-    def _step(self, row: Any) -> tuple[str, str, str]:
+    def _step(self, row: Any) -> tuple[str, str, str, str]:
         if row.state != OPEN or row.step_id is None or self.steps is None:
-            return "", "", "calendar-event"
+            return "", "", "", "calendar-event"
         title = self.reader.names.records.get(self.steps.name, {}).get(row.step_id) or self.reader.say(_("Task"))
         if row.step_at is None:
-            return title, "", "checkbox"
-        day = row.step_at.astimezone(self.formats.tz).date()
-        when = self.formats.time(row.step_at) if day == self.today else self.formats.date(day, short=True)
-        tone = "danger" if row.step_at < self.now else ("accent" if day == self.today else "")
-        return f"{when} · {title}", tone, "calendar-event"
+            return title, "", "", "checkbox"
+        local = row.step_at.astimezone(self.formats.tz)
+        if local.date() != self.today:
+            when = self.formats.date(local.date(), short=True)
+        elif (local.hour, local.minute) == _END_OF_DAY:
+            # A task of the whole day is due when the day ends.
+            when = self.reader.say(_("today"))
+        else:
+            when = self.formats.time(row.step_at)
+        tone = "danger" if row.step_at < self.now else ("accent" if local.date() == self.today else "")
+        return when, f"{when}: {title}", tone, "calendar-event"
 
     def _badges(self, row: Any) -> list[Badge]:
         found = []
         if row.state == OPEN:
             if board.is_rotting(row, self.rot, self.now):
                 days = board.idle_days(row, self.now)
-                text = plural(
-                    self.request, "idle for ${n} day", "idle for ${n} days", days, domain=DOMAIN
-                )
+                text = plural(self.request, "idle for ${n} day", "idle for ${n} days", days, domain=DOMAIN)
                 found.append(Badge(text=text, tone="warning", icon="hourglass-high"))
             if row.expected_close is not None and row.expected_close < self.today:
                 when = self.formats.date(row.expected_close, short=True)
