@@ -198,6 +198,9 @@ def test_an_administrator_makes_a_form_a_rule_and_a_program(
     post(testapp, home, "/settings/deals/leads/term", {"term": "45"}, status=303)
     post(testapp, home, f"/settings/deals/leads/rules/{rule.id}", {"remove": "1"}, status=303)
     assert db.scalars(sa.select(LeadRule)).all() == []
+    operation = db.scalars(sa.select(Operation.id).order_by(Operation.id.desc()).limit(1)).one()
+    post(testapp, home, f"/operations/{operation}/undo", status="*")
+    assert [one.user_ids for one in db.scalars(sa.select(LeadRule))] == [[seller.id]]
 
 
 def test_settings_of_leads_are_for_those_who_set_deals(testapp: Any, manager: User) -> None:

@@ -231,7 +231,8 @@ def save_intake(
         session.add(intake)
         secret = _seal_new(session, intake)
     intake.name = name
-    intake.source = values.get("source") if values.get("source") in dict(SOURCES) else "site"
+    source = str(values.get("source") or "")
+    intake.source = source if source in dict(SOURCES) else "site"
     intake.pipeline_id = values.get("pipeline_id")
     intake.active = bool(values.get("active", True))
     session.flush()
