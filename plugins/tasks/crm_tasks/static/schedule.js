@@ -55,6 +55,15 @@ function content({ event, timeText, view }) {
   return { domNodes: [element("span", { class: `sched-in${line}`, title: [event.title, it.told, it.who].filter(Boolean).join(" · ") }, sign, words, told)] };
 }
 
+// What a click in a slot does, for the keyboard: a button of each day, seen when it is reached.
+function planner(date) {
+  const day = date.toLocaleDateString(document.documentElement.lang, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
+  const button = element("button", { type: "button", class: "btn btn-sm visually-hidden-focusable sched-planner" }, `${config.words.plan}: ${day}`);
+  const morning = new Date(`${dayOf(date)}T${config.hours[0]?.startTime ?? "09:00"}:00Z`);
+  button.addEventListener("click", () => plan(morning));
+  return button;
+}
+
 function askWhich() {
   const dialog = document.getElementById("sched-which");
   return new Promise((resolve) => {
@@ -143,16 +152,19 @@ async function draw(box, view, date) {
     expandRows: true,
     views: { dayGridMonth: { height: "auto" }, listWeek: { height: "auto" } },
     dayMaxEvents: 4,
-    navLinks: true,
-    navLinkDayClick: (day) => {
-      made.gotoDate(day);
-      show("day");
+    // A cell that says its date as a label hides from those who hear the page what stands in it.
+    dayCellDidMount: ({ el }) => el.closest("[aria-label]")?.removeAttribute("aria-label"),
+    // Buttons are no items of a list; the nearest one is that of the day.
+    eventDidMount: ({ el }) => {
+      const box = el.closest("[role=list], [role=group]");
+      if (box?.getAttribute("role") === "list") box.setAttribute("role", "group");
     },
+    dayLaneDidMount: ({ el, date }) => config.create && el.append(planner(date)),
     businessHours: config.hours,
     scrollTime: config.scroll,
     slotDuration: "00:30:00",
     slotMinHeight: 28,
-    eventMinHeight: 22,
+    eventMinHeight: 24,
     eventShortHeight: 20,
     eventDisplay: "block",
     eventTimeFormat: { hour: "2-digit", minute: "2-digit", hour12: false },

@@ -45,14 +45,13 @@ def panel(request: Request, task: Task) -> Mapping[str, Any] | None:
         return None
     meeting = invitations.meeting_of(request.db, task.id) if guests else None
     waiting = [one for one in guests if meeting is None or one.told_sequence != meeting.sequence]
-    coming = sum(1 for one in guests if one.answer == ACCEPTED)
     return {
         "guests": [_guest(request, one) for one in guests],
         "may_write": may_write,
         "href": f"/tasks/{task.id}/guests",
         "unsent": len(waiting) if task.due_at is not None and task.completed_at is None else 0,
         "undated": task.due_at is None,
-        "count": f"{coming}/{len(guests)}" if guests else None,
+        "count": len(guests) or None,
     }
 
 

@@ -196,6 +196,7 @@ def _config(request: Request, view: str, day: dt.date, people: Sequence[int]) ->
             "this": say(_("Only this one")),
             "following": say(_("This one and those after it")),
             "all": say(_("All that are still to be done")),
+            "plan": say(_("Plan")),
             "cancel": say(_("Leave as it was")),
             "more": say(_("more")),
             "none": say(_("Nothing is planned.")),
