@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
@@ -22,10 +23,8 @@ from crm_core.views.records.context import EntityContext
 from crm_core.views.records.reading import Reader
 from crm_core.views.shapes import Action, Badge, EmptyState, ListPage, Notice, PersonView, Tab
 
-_many = dataclass(kw_only=True, slots=True)
 
-
-@_many
+@dataclass(kw_only=True, slots=True)
 class BoardCard:
     """A record on a board."""
 
@@ -176,7 +175,7 @@ def tools(
         views=lists.saved_views(request, kept, url, active, query),
         view=active.name if active is not None else "",
         view_changed=active is not None and lists.differs(active, query),
-        save_view_href=f"{entity.url}/views/new?{filters.full_query(request, query)}",
+        save_view_href=f"{entity.url}/views/new?{urlencode({'look': url})}&{filters.full_query(request, query)}",
         create=create,
         notices=notices,
     )

@@ -137,7 +137,14 @@ def save_view(context: EntityContext, request: Request) -> Any:
     request.db.add(view)
     request.db.flush()
     request.toast(_("The view “${name}” is saved.", mapping={"name": view.name}))
-    return _to(request, view_href(context.entity.url, view))
+    return _to(request, view_href(_look(context, text), view))
+
+
+def _look(context: EntityContext, text: str) -> str:
+    """Return where the view was saved: the list, or another look at it."""
+    look = dict(parse_qsl(text)).get("look", "")
+    known = any(look == one.href or look.startswith(f"{one.href}/") for one in context.entity.looks)
+    return look if known else context.entity.url
 
 
 def _own(context: EntityContext, request: Request) -> SavedView:

@@ -134,7 +134,7 @@ class Board:
         found: dict[int, Total] = {number: Total() for number in stages}
         for number, count, amount in self.gate.session.execute(parts[0] if len(parts) == 1 else sa.union_all(*parts)):
             known = found[number]
-            found[number] = Total(known.count + count, known.amount + amount)
+            found[number] = Total(known.count + count, known.amount + Decimal(amount or 0))
         return found
 
     def _shown(self, picked: Any) -> list[Any]:

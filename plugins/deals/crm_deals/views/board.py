@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,6 @@ from crm_core.forms import InvalidValues, unflatten
 from crm_core.i18n import plural
 from crm_core.models import Preference
 from crm_core.records import operations, saving
-from crm_core.records.fields import schema_fields
 from crm_core.records.listing import Listing, ListQuery, QueryError, cursor_at
 from crm_core.views import boards
 from crm_core.views.boards import BoardCard, BoardColumn, BoardPage, Reader, say
@@ -192,7 +192,12 @@ class Drawing:
         self.rot = {stage.stage_id: stage.rot_days for stage in way.stages}
         self.steps = board.next_entity(self.gate)
         self.movable = self.gate.may(DEAL, "edit")
-        self.money = "amount" in schema_fields(DEALS.schema)
+        self.no_step = self.reader.say(_("No next task"))
+        # The same amounts and days stand on many cards, and each takes a while to be written.
+        self.money = cache(self.formats.money)
+        self.day = cache(partial(self.formats.date, short=True))
+        self.idle = cache(self._idle)
+        self.late = cache(self._late)
 
     def at(self, path: str, **more: Any) -> str:
         """Return an address under this board that keeps its filters."""
@@ -227,14 +232,14 @@ class Drawing:
             title=row.name,
             href=f"{DEALS.url}/{row.id}",
             subtitle=self._client(row),
-            amount=self.formats.money(row.amount, row.currency) if row.amount is not None else "",
+            amount=self.money(row.amount, row.currency) if row.amount is not None else "",
             step=step,
             step_hint=hint,
             step_tone=step_tone,
             step_icon=icon,
             face=face,
             badges=badges,
-            dot=self.reader.say(_("No next task"))
+            dot=self.no_step
             if self.steps is not None and row.state == OPEN and row.step_id is None
             else "",
             tone="warning" if any(one.icon == "hourglass-high" for one in badges) else "",
@@ -256,7 +261,7 @@ class Drawing:
             return title, "", "", "checkbox"
         local = row.step_at.astimezone(self.formats.tz)
         if local.date() != self.today:
-            when = self.formats.date(local.date(), short=True)
+            when = self.day(local.date())
         elif (local.hour, local.minute) == _END_OF_DAY:
             # A task of the whole day is due when the day ends.
             when = self.reader.say(_("today"))
@@ -266,17 +271,22 @@ class Drawing:
         return when, f"{when}: {title}", tone, "calendar-event"
 
     def _badges(self, row: Any) -> list[Badge]:
-        found = []
-        if row.state == OPEN:
-            if board.is_rotting(row, self.rot, self.now):
-                days = board.idle_days(row, self.now)
-                text = plural(self.request, "idle for ${n} day", "idle for ${n} days", days, domain=DOMAIN)
-                found.append(Badge(text=text, tone="warning", icon="hourglass-high"))
-            if row.expected_close is not None and row.expected_close < self.today:
-                when = self.formats.date(row.expected_close, short=True)
-                text = self.reader.say(_("was to close on ${day}", mapping={"day": when}))
-                found.append(Badge(text=text, tone="danger", icon="calendar-x"))
+        found: list[Badge] = []
+        if row.state != OPEN:
+            return found
+        if board.is_rotting(row, self.rot, self.now):
+            found.append(self.idle(board.idle_days(row, self.now)))
+        if row.expected_close is not None and row.expected_close < self.today:
+            found.append(self.late(row.expected_close))
         return found
+
+    def _idle(self, days: int) -> Badge:
+        text = plural(self.request, "idle for ${n} day", "idle for ${n} days", days, domain=DOMAIN)
+        return Badge(text=text, tone="warning", icon="hourglass-high")
+
+    def _late(self, day: dt.date) -> Badge:
+        text = self.reader.say(_("was to close on ${day}", mapping={"day": self.day(day)}))
+        return Badge(text=text, tone="danger", icon="calendar-x")
 
     def column(
         self, stage: Any, cards: Mapping[int, Sequence[BoardCard]], found: board.Cards, total: board.Total, folded: bool
