@@ -30,7 +30,10 @@ from crm_tasks.schemas import (
     GuestSchema,
     ObserverSchema,
     ReminderSchema,
+    SeriesSchema,
     TaskSchema,
+    TemplateSchema,
+    TemplateSetSchema,
 )
 
 TASK = "tasks.task"
@@ -216,6 +219,9 @@ TASKS = Entity(
         Part(name="tasks.dependency", title=_("Dependency"), schema=DependencySchema),
         Part(name="tasks.reminder", title=_("Reminder"), schema=ReminderSchema),
         Part(name="tasks.guest", title=_("Guest"), schema=GuestSchema),
+        Part(name="tasks.series", title=_("Repetition"), schema=SeriesSchema),
+        Part(name="tasks.template_set", title=_("Set of tasks"), schema=TemplateSetSchema),
+        Part(name="tasks.template", title=_("Task of the set"), schema=TemplateSchema),
         Part(name="tasks.delegation", title=_("Delegation"), schema=DelegationSchema),
     ),
     prepare=prepare_task,

@@ -159,3 +159,27 @@ class GuestSchema(forms.RecordSchema):
         ),
     )
     answered_at = forms.datetime(_("Answered"))
+
+
+class SeriesSchema(forms.RecordSchema):
+    """How changes of a series read in history."""
+
+    rrule = forms.text(_("Rule"))
+    starts = forms.text(_("First time"))
+    active = forms.boolean(_("In use"))
+
+
+class TemplateSetSchema(forms.RecordSchema):
+    """How changes of a set of tasks read in history."""
+
+    name = forms.text(_("Name"))
+    trigger_event = forms.text(_("Started by"))
+    active = forms.boolean(_("In use"))
+
+
+class TemplateSchema(forms.RecordSchema):
+    """How changes of a task of a set read in history."""
+
+    title = forms.text(_("What is to be done"))
+    due_days = forms.number(_("Due in working days"), whole=True)
+    due_time = forms.text(_("Time"))

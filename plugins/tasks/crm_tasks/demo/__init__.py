@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_core import clock
-from crm_core.db import UNGATED
 from crm_core.demo.context import TIME_ZONE, DemoContext
 from crm_core.models import User
 from crm_core.records import operations
@@ -67,10 +66,7 @@ def _clients(context: DemoContext) -> list[_Client]:
             continue
         model: Any = entity.model
         rows = context.session.execute(
-            sa.select(model.id, model.owner_id)
-            .where(model.deleted_at.is_(None), model.owner_id.in_(here))
-            .order_by(model.id),
-            execution_options={UNGATED: "the demo company is made here"},
+            _gate(context).select(entity, model.id, model.owner_id).where(model.owner_id.in_(here)).order_by(model.id)
         )
         found += [_Client(name, row.id, row.owner_id) for row in rows]
     return found
@@ -145,10 +141,9 @@ def _deals(context: DemoContext) -> list[Any]:
     model: Any = entity.model
     return list(
         context.session.execute(
-            sa.select(model.id, model.owner_id, model.created_at, model.closed_at, model.amount)
-            .where(model.deleted_at.is_(None))
-            .order_by(model.created_at, model.id),
-            execution_options={UNGATED: "the demo company is made here"},
+            _gate(context)
+            .select(entity, model.id, model.owner_id, model.created_at, model.closed_at, model.amount)
+            .order_by(model.created_at, model.id)
         )
     )
 
@@ -352,11 +347,11 @@ def _gate(context: DemoContext) -> Gate:
 
 
 def _remind(context: DemoContext) -> None:
-    ids = context.session.scalars(
-        sa.select(Task.id).where(Task.completed_at.is_(None), Task.due_at > context.now),
-        execution_options={UNGATED: "the demo company is made here"},
+    gate = _gate(context)
+    ids = gate.session.scalars(
+        gate.select(TASK, Task.id).where(Task.completed_at.is_(None), Task.due_at > context.now)
     )
-    reminders.refresh(_gate(context), list(ids))
+    reminders.refresh(gate, list(ids))
 
 
 def _repeat(context: DemoContext) -> None:
