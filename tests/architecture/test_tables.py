@@ -36,6 +36,7 @@ UNLOGGED = {
     "core_reference": "written by migrations",
     "core_plugin": "written at start",
     "deals_lead_turn": "whose turn it was last, which nobody would take back",
+    "tasks_overdue_mark": "remembers what was told",
     "calls_link": "how the connection to a gateway is just now",
 }
 
