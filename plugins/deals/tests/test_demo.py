@@ -127,3 +127,22 @@ def test_the_plan_of_the_month_is_nearly_reached(filled: Any) -> None:
     assert target is not None
     if won and won > 1_000_000:
         assert abs(won / target - Decimal("0.92")) < Decimal("0.01")
+
+
+def test_a_year_of_leads_has_come_and_some_wait(filled: Any) -> None:
+    found = {row.state: row.leads for row in rows(filled, "SELECT state, count(*) AS leads FROM deals_lead GROUP BY 1")}
+
+    assert sum(found.values()) == 2400
+    assert found["taken"] > 700
+    assert found["linked"] > 450
+    assert found["rejected"] > 900
+    assert found["new"] == 18
+    assert one(filled, "SELECT count(*) FROM deals_lead WHERE source = 'exhibition'") == 62
+    assert one(filled, "SELECT count(*) FROM deals_lead WHERE state = 'new' AND owner_id IS NULL") >= 3
+    # Who reacted did so after the lead had come, and what became a deal is known from both sides.
+    assert not one(filled, "SELECT count(*) FROM deals_lead WHERE first_reaction_at < received_at")
+    assert not one(
+        filled,
+        "SELECT count(*) FROM deals_lead l LEFT JOIN deals_deal d ON d.lead_id = l.id AND d.id = l.deal_id "
+        "WHERE (l.state = 'taken') <> (d.id IS NOT NULL)",
+    )

@@ -99,6 +99,9 @@ def test_a_lead_is_rejected_with_a_reason(testapp: Any, manager: User, make: Any
     form.submit(status=303)
 
     assert (get(db, lead.id).state, get(db, lead.id).reason) == ("rejected", "profile")
+    told = testapp.get(f"/deals/leads/{lead.id}/timeline").html.select_one("main").get_text(" ", strip=True)
+    assert "Reason of rejection" in told
+    assert "Not what we do" in told
     post(testapp, testapp.get("/deals/leads"), f"/deals/leads/{lead.id}/renew", status=303)
     assert get(db, lead.id).state == "new"
 

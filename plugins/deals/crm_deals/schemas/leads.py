@@ -35,6 +35,8 @@ WAYS: forms.Choices = (
 
 _WHO, _WORK, _FROM = _("Who asks"), _("Work with the lead"), _("Where it came from")
 _KEPT: dict[str, Any] = {"readonly": True, "imported": False, "on_create": False}
+#: Written by what is done with a lead, and told by its history.
+_TOLD: dict[str, Any] = {**_KEPT, "feed": forms.Feed()}
 
 
 class LeadSchema(forms.RecordSchema):
@@ -46,7 +48,7 @@ class LeadSchema(forms.RecordSchema):
     company = forms.text(_("Company"), section=_WHO, searched=True, maximum=300)
     text = forms.longtext(_("Request"), section=_WHO, searched=True, personal=True, maximum=10_000)
     source = forms.choice(_("Source"), SOURCES, section=_FROM, sorted=True)
-    state = forms.choice(_("State"), LEAD_STATES, section=_WORK, sorted=True, **_KEPT)
+    state = forms.choice(_("State"), LEAD_STATES, section=_WORK, sorted=True, **_TOLD)
     owner_id = forms.user(_("Responsible"), section=_WORK, on_create=False)
     received_at = forms.datetime(_("Received"), section=_WORK, sorted=True, **_KEPT)
     due_at = forms.datetime(_("Answer by"), section=_WORK, sorted=True, **_KEPT)
@@ -56,11 +58,11 @@ class LeadSchema(forms.RecordSchema):
     )
     answerable_id = forms.user(_("Was to answer"), section=_WORK, **_KEPT)
     pipeline_id = forms.record(_("Pipeline"), "deals.pipeline", section=_WORK, imported=False, on_create=False)
-    deal_id = forms.record(_("Deal"), "deals.deal", section=_WORK, **_KEPT)
-    person_id = forms.record(_("Client person"), "clients.person", section=_WORK, **_KEPT)
-    company_id = forms.record(_("Client company"), "clients.company", section=_WORK, **_KEPT)
-    reason = forms.choice(_("Reason of rejection"), REASONS, section=_WORK, **_KEPT)
-    reason_note = forms.text(_("About the rejection"), section=_WORK, **_KEPT)
+    deal_id = forms.record(_("Deal"), "deals.deal", section=_WORK, **_TOLD)
+    person_id = forms.record(_("Client person"), "clients.person", section=_WORK, **_TOLD)
+    company_id = forms.record(_("Client company"), "clients.company", section=_WORK, **_TOLD)
+    reason = forms.choice(_("Reason of rejection"), REASONS, section=_WORK, **_TOLD)
+    reason_note = forms.text(_("About the rejection"), section=_WORK, **_TOLD)
     tags = forms.tags(_("Tags"), section=_WORK, on_create=False)
 
     @staticmethod
