@@ -43,8 +43,9 @@ EVERYBODY = {
     **dict.fromkeys(("operations.show", "operations.undo"), "the view asks who may see and take back an operation"),
     **dict.fromkeys(
         (
-            *("imports.list", "imports.new", "imports.run", "imports.columns", "imports.check", "imports.start"),
-            *("imports.stop", "imports.undo", "imports.discard", "imports.rejected", "imports.remarks"),
+            *("imports.list", "imports.new", "imports.run", "imports.columns", "imports.words", "imports.check"),
+            *("imports.start", "imports.stop", "imports.undo", "imports.discard", "imports.rejected"),
+            "imports.remarks",
         ),
         "the right is that of the entity which the file is for; the context asks for it",
     ),

@@ -1,20 +1,13 @@
-"""Moving in from another program: what its words mean here, whose export a file is, and what becomes of notes."""
+"""Moving in from another program: what its words mean here, and whose export a file is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import sqlalchemy as sa
-
-from crm_core import clock
-from crm_core.db import UNGATED
 from crm_core.specs import KnownExport
 from crm_deals.models import LOST, WON
-
-NOTES = "clients.interaction"
-"""What a note becomes, by name: where the plugin of clients is off, there is no such thing."""
 
 _STAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -168,39 +161,3 @@ _BITRIX = KnownExport(
 )
 
 EXPORTS: tuple[KnownExport, ...] = (_AMO, _BITRIX)
-
-
-def keep_notes(importer: Any, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-    """Make notes of a file's rows notes in the history of their deals; one that is there already is not made again."""
-    gate = importer.gate
-    entity = gate.plugins.entities.get(NOTES)
-    noted = [(number, text) for number, values in rows for text in values.get("notes") or ()]
-    if not noted or entity is None or not gate.may(entity, "create"):
-        return
-    model = entity.model
-    known = {
-        (row[0], row[1])
-        for row in gate.session.execute(
-            sa.select(model.subject_id, model.text).where(
-                model.subject_entity == importer.entity.name,
-                model.subject_id.in_({number for number, _text in noted}),
-                model.deleted_at.is_(None),
-            ),
-            execution_options={UNGATED: "only whether the same note is there already"},
-        )
-    }
-    fresh = [one for one in dict.fromkeys(noted) if one not in known]
-    now = clock.now()
-    importer.insert(
-        entity,
-        [
-            {
-                "subject_entity": importer.entity.name,
-                "subject_id": number,
-                "kind": "note",
-                "at": now,
-                "text": text,
-            }
-            for number, text in fresh
-        ],
-    )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 
-from crm_core.db import UNGATED, RecordRef
+from crm_core.db import RecordRef
 from crm_core.records import cleaning
 from crm_core.specs import DoubleRule, Entity, Filter, ImportLink, ListLook, NamedScope, Part
 from crm_deals import moving
@@ -48,31 +47,25 @@ def history_of_clients(session: Any, deal_id: int) -> list[RecordRef]:
     return [RecordRef(entity, number) for entity, number in pairs if number is not None]
 
 
-def _link(session: Any, column: str, pairs: Iterable[tuple[int, int]]) -> None:
-    table = Deal.__table__
-    wanted = sorted(set(pairs))
-    array = pg.ARRAY(sa.BigInteger())
-    deals, clients = zip(*wanted, strict=True)
-    given = sa.select(
-        sa.func.unnest(sa.cast(list(deals), array)).label("deal_id"),
-        sa.func.unnest(sa.cast(list(clients), array)).label("client_id"),
-    ).subquery()
-    session.execute(
-        sa.update(table)
-        .where(table.c.id == given.c.deal_id, table.c[column].is_(None))
-        .values({column: given.c.client_id}),
-        execution_options={UNGATED: "whoever calls this has got the deals through the gate"},
-    )
-
-
 def link_companies(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:
     """Give imported deals their companies, leaving those that have one."""
-    _link(session, "company_id", pairs)
+    from crm_deals.services.moving import link_clients
+
+    link_clients(session, "company_id", pairs)
 
 
 def link_people(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:
     """Give imported deals their contact people, leaving those that have one."""
-    _link(session, "person_id", pairs)
+    from crm_deals.services.moving import link_clients
+
+    link_clients(session, "person_id", pairs)
+
+
+def keep_notes(importer: Any, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+    """Put the notes of an import's rows into the history of their deals."""
+    from crm_deals.services import moving as services
+
+    services.keep_notes(importer, rows)
 
 
 def _observed(model: Any, subject: Any) -> Any:
@@ -190,7 +183,7 @@ DEALS = Entity(
         ),
     ),
     import_schema=DealImportSchema,
-    after_import=moving.keep_notes,
+    after_import=keep_notes,
     known_exports=moving.EXPORTS,
 )  # fmt: skip
 
