@@ -299,6 +299,7 @@ def words_json(request: Request) -> assets.Html:
         "frame_failed": _("This block could not be loaded."),
         "found": _("Found: {n}"),
         "nothing_found": _("Nothing found"),
+        "quick": _("Create “{name}”"),
         "searching": _("Searching…"),
         "chosen": _("Selected: {n}"),
         "mentions": _("Colleagues"),

@@ -546,6 +546,8 @@ class FieldView:
     """GET address that answers `[{"value", "title", "hint", ...}]` for `?q=`."""
     create_title: str = ""
     """Whether a picker or tags may add what is not there, and the word for it."""
+    quick_href: str = ""
+    """POST address that makes the record whose name is typed into a picker (`crm_core.records.quick.href`)."""
     entries: Sequence[Entry] = ()
     entry_types: Sequence[Choice] = ()
     currency: str = "RUB"
@@ -718,6 +720,14 @@ class FileView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartView:
+    """A part of a record that was added, changed or taken off: a line of a deal."""
+
+    title: str = ""
+    changes: Sequence[ChangeView] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TimelineItem:
     """Something that happened to a record."""
 
@@ -740,6 +750,9 @@ class TimelineItem:
     badges: Sequence[Badge] = ()
     facts: Sequence[KeyValue] = ()
     changes: Sequence[ChangeView] = ()
+    parts: Sequence[PartView] = ()
+    """Folded away beneath `parts_title`."""
+    parts_title: str = ""
     files: Sequence[FileView] = ()
     actions: Sequence[Action] = ()
     day: str = ""

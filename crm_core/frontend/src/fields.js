@@ -1,5 +1,5 @@
 // Controls of forms: pickers, tags, repeated rows, files, drafts, remarks while one types.
-import { ask, behave, element, icon, on, refresh, toast, word } from "./ui.js";
+import { ask, behave, complain, element, icon, on, refresh, toast, word } from "./ui.js";
 
 // --- pickers ---------------------------------------------------------------------------------------------------------
 
@@ -7,6 +7,9 @@ behave("select[data-picker]", async (select) => {
   const { default: TomSelect } = await import("tom-select/dist/esm/tom-select.complete.js");
   if (!select.isConnected || select.tomselect) return;
   const remote = select.dataset.options;
+  const quick = select.dataset.quick;
+  // What was asked last and has been answered: before that nobody knows whether it is there already.
+  let answered = null;
   const many = select.multiple;
   const label = document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
   const draw = (item, escape, full) => {
@@ -18,7 +21,17 @@ behave("select[data-picker]", async (select) => {
   const made = new TomSelect(select, {
     valueField: "value", labelField: "title", searchField: remote ? [] : ["title", "hint", "text"], sortField: remote ? [{ field: "$order" }] : undefined,
     plugins: many ? { remove_button: { label: "×", title: word("remove") } } : select.required ? {} : { clear_button: { title: word("clear"), html: () => `<div class="clear-button" title="${word("clear")}">×</div>` } },
-    create: select.dataset.create ? true : false,
+    create: quick
+      ? (input, done) => {
+          makeQuickly(quick, input).then((option) => {
+            done(option ?? undefined);
+            // What was typed is not lost when the form over it is left.
+            if (!option) made.setTextboxValue(input);
+            if (select.isConnected) made.focus();
+          });
+        }
+      : Boolean(select.dataset.create),
+    createFilter: quick ? (input) => input.trim() === answered : null,
     createOnBlur: Boolean(select.dataset.create),
     maxOptions: 200,
     hidePlaceholder: true,
@@ -30,14 +43,21 @@ behave("select[data-picker]", async (select) => {
     load: remote
       ? (query, done) => {
           made.clearOptions((option) => made.items.includes(option.value));
-          ask(`${remote}${remote.includes("?") ? "&" : "?"}q=${encodeURIComponent(query)}`, { json: true }).then((answer) => done(answer.json().items ?? answer.json()), () => done());
+          const near = query ? "" : nearOf(select);
+          ask(`${remote}${remote.includes("?") ? "&" : "?"}q=${encodeURIComponent(query)}${near}`, { json: true }).then(
+            (answer) => {
+              answered = query;
+              done(answer.json().items ?? answer.json());
+            },
+            () => done(),
+          );
         }
       : undefined,
     score: remote ? () => () => 1 : undefined,
     render: {
       option: (item, escape) => draw(item, escape, true),
       item: (item, escape) => draw(item, escape, false),
-      option_create: (data, escape) => `<div class="create">${escape(select.dataset.create)} «${escape(data.input)}»</div>`,
+      option_create: (data, escape) => `<div class="create">${quick ? escape(word("quick", { name: data.input })) : `${escape(select.dataset.create)} «${escape(data.input)}»`}</div>`,
       no_results: () => `<div class="no-results">${word("nothing_found")}</div>`,
       loading: () => `<div class="no-results">${word("searching")}</div>`,
     },
@@ -47,7 +67,124 @@ behave("select[data-picker]", async (select) => {
   if (select.getAttribute("aria-invalid")) made.control_input.setAttribute("aria-invalid", "true");
   // Tom Select takes up the facts that stand in data attributes of the options.
   made.on("item_add", () => made.setTextboxValue(""));
+  if (remote && !select.dataset.create) {
+    // Enter takes what was found for what is typed, never what was listed before.
+    made.control_input.addEventListener(
+      "keydown",
+      (event) => {
+        const typed = made.inputValue();
+        if (event.key !== "Enter" || !typed || typed === answered) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      },
+      true,
+    );
+  }
+  if (quick) {
+    // What is there comes before what could be made.
+    made.hook("after", "refreshOptions", () => {
+      const create = made.dropdown_content.querySelector(":scope > .create");
+      if (create) made.dropdown_content.append(create);
+    });
+  }
+  if ("linked" in select.dataset) {
+    made.on("item_add", (value) => fillLinked(select, value));
+    // What is offered first depends on what stands beside it.
+    made.on("change", () => linkedPickers(select).forEach((each) => each.tomselect?.wrapper.classList.remove("preloaded")));
+  }
 });
+
+// Make a record of what is typed; where a name is not enough, its short form opens over what there is. Resolves to the
+// option, or to nothing when it was left.
+async function makeQuickly(href, text) {
+  try {
+    const answer = await ask(href, { method: "POST", body: new URLSearchParams({ text }), headers: { Accept: "text/html, application/json" } });
+    return answer.response.ok ? answer.json() : await askForRest(href, answer);
+  } catch (error) {
+    complain(error);
+    return null;
+  }
+}
+function askForRest(href, answer) {
+  const close = element("button", { type: "button", class: "btn btn-ghost btn-icon", "aria-label": word("close") }, icon("x"));
+  const heading = element("h2", { id: "quick-title" });
+  const body = element("div", { class: "crm-dialog-body" });
+  const dialog = element("dialog", { class: "crm-dialog", "aria-labelledby": "quick-title" }, element("div", { class: "crm-dialog-head" }, heading, close), body);
+  const show = (page) => {
+    const main = page.querySelector("main") ?? page.body;
+    const told = main.querySelector("h1");
+    heading.textContent = told?.textContent.trim() ?? "";
+    (told?.closest(".crm-head") ?? told)?.remove();
+    body.replaceChildren(...main.childNodes);
+    // The form beneath has fields of the same names.
+    for (const each of body.querySelectorAll("[id]")) each.id = `q-${each.id}`;
+    for (const each of body.querySelectorAll("[for]")) each.htmlFor = `q-${each.htmlFor}`;
+    for (const each of body.querySelectorAll("[aria-describedby]")) each.setAttribute("aria-describedby", each.getAttribute("aria-describedby").replace(/\S+/g, "q-$&"));
+    for (const each of body.querySelectorAll("a[href^='#']")) each.setAttribute("href", `#q-${each.getAttribute("href").slice(1)}`);
+    refresh(body);
+    (body.querySelector(".is-invalid, input:not([type=hidden])") ?? close).focus();
+  };
+  document.body.append(dialog);
+  dialog.showModal();
+  show(answer.html());
+  return new Promise((resolve) => {
+    let made = null;
+    close.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (event) => {
+      if (!event.target.closest("[data-cancel]")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      dialog.close();
+    });
+    dialog.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      const form = event.target;
+      if (form.dataset.sending) return;
+      form.dataset.sending = "1";
+      try {
+        const sent = await ask(href, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/html, application/json" } });
+        if (!sent.response.ok) return show(sent.html());
+        made = sent.json();
+        dialog.close();
+      } catch (error) {
+        complain(error);
+      } finally {
+        delete form.dataset.sending;
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(made);
+    });
+  });
+}
+
+// Pickers of one form whose records are linked with one another: a person brings his company, a company its people.
+const linkedPickers = (select) => [...(select.form?.querySelectorAll("select[data-linked]") ?? [])].filter((each) => each !== select && each.dataset.options !== select.dataset.options);
+
+function nearOf(select) {
+  return linkedPickers(select)
+    .filter((each) => each.value)
+    .map((each) => `&near=${encodeURIComponent(`${each.dataset.options}:${each.value}`)}`)
+    .join("");
+}
+async function fillLinked(select, value) {
+  const empty = linkedPickers(select).filter((each) => !each.value && each.tomselect);
+  if (!empty.length) return;
+  try {
+    const links = (await ask(`${select.dataset.options}?of=${encodeURIComponent(value)}`, { json: true })).json().links;
+    if (select.value !== value) return;
+    for (const [options, choice] of Object.entries(links)) {
+      const same = empty.filter((each) => each.dataset.options === options);
+      if (same.length !== 1 || same[0].value) continue;
+      same[0].tomselect.addOption(choice);
+      same[0].tomselect.addItem(choice.value);
+    }
+  } catch {
+    // It was only a help: the field stays empty.
+  }
+}
 
 // --- repeated rows -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 from pyramid.config import Configurator
 
 from crm_core.plugins import Plugins, configured
+from crm_core.records.quick import is_nameable
 from crm_core.specs import Entity
 from crm_core.views.records import bulk, cards, changes, editing, following, lists, options, rights, saved
 from crm_core.views.records.context import of_entity, of_record
@@ -40,6 +41,7 @@ _MANY = (
     Page("options", "/options", "view", get=options.records, template="json"),
     Page("doubles", "/doubles", "view", get=editing.show_doubles, template="doubles.pt"),
     Page("new", "/new", "create", get=editing.new, post=editing.create, template="form.pt"),
+    Page("quick", "/quick", "create", post=editing.quick),
     Page("view_new", "/views/new", "view", get=saved.new_view, post=saved.save_view, template="form.pt"),
     Page("view", r"/views/{view:\d{1,18}}", "view", get=saved.edit_view, post=saved.update_view, template="form.pt"),
     Page("view_keep", r"/views/{view:\d{1,18}}/keep", "view", post=saved.overwrite_view),
@@ -100,7 +102,7 @@ def add_entity(config: Configurator, entity: Entity, plugins: Plugins) -> None:
         permission = f"{entity.permission_prefix}:{page.verb}"
         if permission not in plugins.permissions or (page.name == "new" and hangs_on_records(entity)):
             continue
-        if page.name in entity.own_pages:
+        if page.name in entity.own_pages or (page.name == "quick" and not is_nameable(entity)):
             continue
         route = f"records.{entity.name}.{page.name}"
         if page.record:

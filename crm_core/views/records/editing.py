@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from crm_core.forms import MULTI, FieldInfo, InvalidValues, unflatten
 from crm_core.i18n import _
 from crm_core.models.log import Change, Operation
 from crm_core.records import doubles, operations, saving
+from crm_core.records import quick as quickly
 from crm_core.records.fields import all_fields
 from crm_core.specs import Entity
 from crm_core.views.filling import safe_next, say
@@ -35,6 +37,9 @@ FORM = "crm_core:templates/records/form.pt"
 
 #: Words of tags that one form may add.
 _MOST_TAGS = 30
+
+#: Characters of what is typed into a picker that are read.
+_LONGEST_TYPED = 300
 
 
 class Overtaken(RetryableException):
@@ -127,6 +132,44 @@ def create(context: EntityContext, request: Request) -> Any:
     label = str(getattr(record, entity.label) or f"№ {record.id}")
     request.toast(_("Added: ${name}", mapping={"name": label}), undo_href=undo_href(request))
     return _after_create(request, entity, record.id)
+
+
+def quick(context: EntityContext, request: Request) -> Response:
+    """Make a record of what was typed into a picker and answer its number and name.
+
+    Where a name is not enough, answer the short form, filled in; it is sent here too.
+    """
+    entity = context.entity
+    fields = editable(context, fields_of(request, entity))
+    typed = request.POST.get("text")
+    if typed is None:
+        raw = read_raw(request.POST.items(), fields)
+    else:
+        raw = quickly.values_of(entity, fields, str(typed).replace("\x00", "")[:_LONGEST_TYPED])
+    errors: Mapping[str, Any]
+    try:
+        operations.describe(request.db, request.subject, kind="create", entity=entity.name)
+        values = check(request, entity, _with_defaults(fields, raw), fields)
+        record = saving.create(request.gate, entity, values)
+    except InvalidValues as invalid:
+        errors = invalid.errors
+    except saving.NotAllowed as refused:
+        errors = {"": refused.message}
+    else:
+        label = str(getattr(record, entity.label) or f"№ {record.id}")
+        told = {
+            "text": request.translate(_("Added: ${name}", mapping={"name": label})),
+            "undo_href": undo_href(request),
+        }
+        answer = Response(json_body={"value": str(record.id), "title": label})
+        answer.headers["HX-Trigger"] = json.dumps({"crm:toast": told})
+        return answer
+    defaults = {name: info.default for name, info in fields.items() if info.default is not None}
+    page = _new_page(context, request, fields, defaults | raw, errors)
+    page["form"] = replace(page["form"], action=f"{entity.url}/quick", draft="", hidden=())
+    response = render_to_response(FORM, page, request=request)
+    response.status_int = 422
+    return response
 
 
 def _with_defaults(fields: Mapping[str, FieldInfo], raw: Mapping[str, Any]) -> dict[str, Any]:

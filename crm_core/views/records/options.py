@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +13,14 @@ from crm_core.i18n import _
 from crm_core.models import Tag, Team, User
 from crm_core.models.accounts import ACTIVE
 from crm_core.records import cleaning, searching
+from crm_core.records.fields import all_fields
 from crm_core.records.listing import Listing, ListQuery, like
+from crm_core.specs import Entity
 from crm_core.views.records.context import EntityContext
 from crm_core.views.records.reading import ME, TAG_MARK, color_of
 
 _MOST = 20
+_MOST_NEAR = 5
 
 
 def _typed(request: Request) -> str:
@@ -26,11 +30,63 @@ def _typed(request: Request) -> str:
 def records(context: EntityContext, request: Request) -> dict[str, Any]:
     """Offer records of an entity: those found by what is typed, else the first in its order."""
     entity, typed = context.entity, _typed(request)
+    if "of" in request.GET:
+        return {"links": _links(request, entity, request.GET["of"])}
     if typed:
         found = searching.find(request.gate, typed, entities=[entity.name], limit=_MOST)
         return {"items": [{"value": str(one.id), "title": one.label, "hint": _hint(one.hint)} for one in found]}
+    near = _near(request, entity)
     page = Listing(request.gate, entity).page(ListQuery(limit=_MOST), ())
-    return {"items": [{"value": str(row.id), "title": str(row.label or f"№ {row.id}")} for row in page.rows]}
+    items = {str(row.id): str(row.label or f"№ {row.id}") for row in (*near, *page.rows)}
+    return {"items": [{"value": number, "title": title} for number, title in list(items.items())[:_MOST]]}
+
+
+def _near(request: Request, entity: Entity) -> Sequence[Any]:
+    """Return records that are linked with what is chosen beside this picker: the people of the company."""
+    gate, model = request.gate, entity.model
+    criteria = []
+    for one in request.GET.getall("near")[:_MOST_NEAR]:
+        href, _colon, number = one.rpartition(":")
+        if not number.isdecimal() or len(number) > 18:
+            continue
+        for info in all_fields(gate.session, entity, gate.subject).values():
+            other = gate.plugins.entities.get(info.entity) if info.kind == "record" and not info.custom else None
+            if other is not None and href == f"{other.url}/options" and gate.visible_ids(other, [int(number)]):
+                criteria.append(info.column(model) == int(number))
+    if not criteria:
+        return []
+    sort = getattr(model, entity.sort)
+    statement = sa.select(model.id, getattr(model, entity.label).label("label")).where(
+        gate.criterion(entity), sa.or_(*criteria)
+    )
+    found: Sequence[Any] = gate.session.execute(
+        statement.order_by(sort.desc() if entity.descending else sort, model.id).limit(_MOST)
+    ).all()
+    return found
+
+
+def _links(request: Request, entity: Entity, of: str) -> dict[str, dict[str, str]]:
+    """Return what a record is linked with, by the address that offers such ones, as far as it may be seen."""
+    gate = request.gate
+    infos = [
+        info
+        for info in all_fields(gate.session, entity, gate.subject).values()
+        if info.kind == "record" and not info.custom and info.entity in gate.plugins.entities
+    ]
+    if not infos or not of.isdecimal() or len(of) > 18:
+        return {}
+    model: Any = entity.model
+    row = gate.session.execute(
+        sa.select(*(info.column(model) for info in infos)).where(model.id == int(of), gate.criterion(entity))
+    ).one_or_none()
+    found: dict[str, dict[str, str]] = {}
+    for info, number in zip(infos, row or (), strict=False):
+        other = gate.plugins.entities[info.entity]
+        if number is None or other is entity or not gate.may(other, "view"):
+            continue
+        for value, title in gate.labels(other, [number]).items():
+            found.setdefault(f"{other.url}/options", {"value": str(value), "title": str(title)})
+    return found
 
 
 def _hint(text: str) -> str:

@@ -18,7 +18,7 @@ from crm_core.forms import MULTI, FieldInfo
 from crm_core.i18n import _
 from crm_core.models import Principal, Role, Team, User
 from crm_core.models.accounts import ACTIVE
-from crm_core.records import cleaning
+from crm_core.records import cleaning, quick
 from crm_core.records.gate import Gate
 from crm_core.records.settings import NEW_TAGS
 from crm_core.security.permissions import SETTINGS_EDIT
@@ -444,7 +444,10 @@ class Reader:
         choices = []
         if number:
             choices = [Choice(value=str(number), title=known.get(number) or self.say(_("No access")))]
-        return FieldView(value=raw, choices=choices, options_href=f"{entity.url}/options" if entity else "", **made)
+        if entity is None:
+            return FieldView(value=raw, choices=choices, **made)
+        made.setdefault("quick_href", quick.href(self.gate, entity))
+        return FieldView(value=raw, choices=choices, options_href=f"{entity.url}/options", **made)
 
     def _tag_choice(self, one: str) -> Choice:
         if one.startswith(TAG_MARK) and one[1:].isdecimal():

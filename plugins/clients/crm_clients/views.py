@@ -34,7 +34,7 @@ from crm_clients.schemas import (
 from crm_core import clock
 from crm_core.db import RecordRef
 from crm_core.forms import InvalidValues, unflatten
-from crm_core.records import operations, saving
+from crm_core.records import operations, quick, saving
 from crm_core.records.fields import schema_fields
 from crm_core.specs import Entity
 from crm_core.views.shapes import Choice, FieldView, FormPage, Section
@@ -286,6 +286,7 @@ def _linking_page(
             value=chosen,
             choices=[Choice(value=str(number), title=label) for number, label in labels.items()],
             options_href=f"{other.url}/options",
+            quick_href=quick.href(request.gate, other),
             error=say(errors["other"]) if "other" in errors else "",
             autofocus=True,
         ),
