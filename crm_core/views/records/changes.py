@@ -31,6 +31,7 @@ from crm_core.views.shapes import (
     ChangeView,
     EmptyState,
     FileView,
+    PartView,
     PersonView,
     Section,
     Tab,
@@ -57,6 +58,13 @@ class _Group:
     record_id: int
     differences: tuple[history.Difference, ...]
     last_id: int
+    others: tuple[_Group, ...] = ()
+    """What the same operation did alike to other parts of the same record."""
+
+    @property
+    def members(self) -> tuple[_Group, ...]:
+        """All of them, as they were done."""
+        return tuple(sorted((self, *self.others), key=lambda one: one.last_id))
 
 
 # -- the timeline ------------------------------------------------------------------------------------------------------
@@ -89,9 +97,14 @@ def timeline_page(
     if kind in ("", CHANGES) and before >= 0:
         changes = history.of_record(gate, entity, context.item.id, before=before, limit=PAGE)
     # What hangs on the record stands here itself; of its own and of its parts the changes do.
-    groups = [
-        one for one in _grouped(changes.entries) if one.entity not in gate.plugins.entities or one.entity == entity.name
-    ]
+    groups = _folded(
+        entity,
+        [
+            one
+            for one in _grouped(changes.entries)
+            if one.entity not in gate.plugins.entities or one.entity == entity.name
+        ],
+    )
     merged: list[tuple[dt.datetime, Any]] = [(one.at, one) for one in moments.items] + [(one.at, one) for one in groups]
     merged.sort(key=lambda pair: pair[0], reverse=True)
     # Only what lies after the later of the two ends is known to be whole.
@@ -184,6 +197,17 @@ def _grouped(entries: Sequence[history.Entry]) -> list[_Group]:
     return list(found.values())
 
 
+def _folded(entity: Entity, groups: Sequence[_Group]) -> list[_Group]:
+    """Put together what one operation did alike to several parts of a record: ten lines added are one thing done."""
+    found: dict[tuple[Any, ...], _Group] = {}
+    for one in groups:
+        alone = one.entity in (entity.name, GRANT)
+        key = (one.operation.id, one.entity, one.action, one.record_id if alone else 0)
+        known = found.get(key)
+        found[key] = one if known is None else replace(known, others=(*known.others, one), last_id=one.last_id)
+    return list(found.values())
+
+
 def _want(reader: Reader, entity: Entity, shown: Sequence[Any]) -> None:
     for one in shown:
         if isinstance(one, timeline.Moment):
@@ -191,7 +215,7 @@ def _want(reader: Reader, entity: Entity, shown: Sequence[Any]) -> None:
         else:
             reader.names.want_ids("user", [one.operation.user_id])
             infos = infos_of(reader, one.entity)
-            for difference in one.differences:
+            for difference in (each for member in one.members for each in member.differences):
                 info = infos.get(difference.field)
                 if info is not None:
                     reader.names.want(info, difference.before)
@@ -334,6 +358,11 @@ _ACTIONS = {
     "delete": (_("removed it"), "trash"),
 }
 
+#: Fields of a part that name it.
+_NAMES = ("name", "title")
+#: Names of parts in one line, and changed fields that need not be folded away.
+_FEW = 3
+
 _KINDS = {
     "import": _("by an import"),
     "bulk": _("together with others"),
@@ -348,14 +377,19 @@ def change_item(
     say = reader.say
     title, icon = _ACTIONS.get(one.action, (one.action, "pencil"))
     words = say(title)
+    changes: list[ChangeView] = []
+    parts: list[PartView] = []
     if one.entity == GRANT:
         words, icon = _share_words(reader, one, principals), "share"
-        changes: list[ChangeView] = []
     else:
         infos = infos_of(reader, one.entity)
         part = one.entity != context.entity.name
-        changes = [] if one.action == "insert" and not part else change_views(reader, infos, one.differences)
-        if part:
+        if not part:
+            changes = [] if one.action == "insert" else change_views(reader, infos, one.differences)
+        else:
+            parts = [_part_view(reader, infos, each) for each in one.members]
+            if len(parts) == 1 and one.action == "update" and len(parts[0].changes) <= _FEW:
+                parts, changes = [], list(parts[0].changes)
             titles = {part.name: part.title for part in context.entity.parts}
             titles |= {name: entity.title for name, entity in reader.gate.plugins.entities.items()}
             thing = {"thing": say(titles.get(one.entity, one.entity))}
@@ -365,6 +399,8 @@ def change_item(
                 words = say(_("took off: ${thing}", mapping=thing))
             else:
                 words = say(_("changed: ${thing}", mapping=thing))
+            if len(parts) > 1:
+                words = f"{words} ({len(parts)})"
             icon = "link" if one.action != "delete" else "unlink"
     if one.operation.kind == "undo":
         words, icon = say(_("put it back as it was")), "arrow-back-up"
@@ -377,10 +413,31 @@ def change_item(
         title=words,
         who=who,
         changes=changes,
+        parts=parts,
+        parts_title=_part_names(reader, parts),
         small=True,
         actions=_undo_actions(reader, one),
         **_when(reader, one.at),
     )
+
+
+def _part_view(reader: Reader, infos: Mapping[str, FieldInfo], one: _Group) -> PartView:
+    """Return a part that was added, changed or taken off: by its name, else by what it begins with."""
+    changes = change_views(reader, infos, one.differences)
+    if one.action == "update":
+        return PartView(changes=changes)
+    titles = {reader.say(infos[name].title) for name in _NAMES if name in infos}
+    said = [change.after or change.before for change in changes if change.title in titles]
+    said = said[:1] or [change.after or change.before for change in changes[:2]]
+    return PartView(title=" · ".join(said), changes=changes)
+
+
+def _part_names(reader: Reader, parts: Sequence[PartView]) -> str:
+    """Return what the line says under which the fields of parts are folded away."""
+    names = [part.title for part in parts if part.title]
+    if not names:
+        return reader.say(_("Details"))
+    return ", ".join(names[:_FEW]) + (", …" if len(names) > _FEW else "")
 
 
 def change_views(
@@ -441,7 +498,7 @@ def show_history(context: RecordContext, request: Request) -> dict[str, Any]:
         before=int(before) if before.isdecimal() and len(before) < 19 else 0,
         limit=PAGE,
     )
-    groups = _grouped(found.entries)
+    groups = _folded(context.entity, _grouped(found.entries))
     reader = Reader(request)
     _want(reader, context.entity, groups)
     reader.names.load()
