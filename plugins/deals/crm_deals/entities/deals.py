@@ -121,10 +121,7 @@ DEALS = Entity(
     descending=True,
     hint=("company_id", "person_id", "amount"),
     head=("amount", "expected_close", "next_date"),
-    columns=(
-        "stage_id", "amount", "expected_close", "next_date", "last_activity_at", "company_id", "person_id",
-        "owner_id", "created_at",
-    ),
+    columns=("stage_id", "amount", "company_id", "owner_id", "expected_close", "last_activity_at", "tags"),
     scopes=(
         NamedScope(
             name=OBSERVER, title=_("Those one watches"), sentence=_("watches the deal"), criterion=_observed
