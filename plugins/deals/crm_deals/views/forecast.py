@@ -214,7 +214,9 @@ def month_title(request: Request, month: dt.date, *, year: bool = True) -> str:
 
 
 def _period(request: Request, first: dt.date) -> str:
-    return f"{month_title(request, first)} – {month_title(request, month_of(first, COUNT - 1)).lower()}"
+    last = month_title(request, month_of(first, COUNT - 1))
+    # In Russian months are written small within a sentence.
+    return f"{month_title(request, first)} – {last.lower() if request.formats.locale == 'ru' else last}"
 
 
 def _drill(query: ListQuery, state: str, *conditions: str, **between: tuple[str, str]) -> str:
