@@ -112,4 +112,4 @@ def ini(tmp_path: Path) -> Path:
 def test_the_examples_are_right(name: str) -> None:
     path = Path(__file__).parents[2] / "etc" / name
 
-    assert read(path).plugins == ("clients",)
+    assert read(path).plugins == ("clients", "deals", "tasks", "calls")
