@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from crm_core.forms import InvalidValues
 from crm_core.models import Notification, User
 from crm_core.models.work import Letter
-from crm_core.records import saving
+from crm_core.records import operations, saving, undo
 from crm_tasks import ics
 from crm_tasks.models import Guest, Meeting, Task
 from crm_tasks.models.schedule import ACCEPTED, DECLINED, TENTATIVE, WAITED
@@ -196,6 +196,22 @@ def test_who_is_taken_off_is_told_that_he_is_not_expected(tasks: Any, me: User, 
 
     assert side.sync() == {}
     assert invitations.opened(db, link.rpartition("/")[2]) is None
+
+
+def test_a_meeting_taken_back_as_if_it_had_never_been_is_called_off(tasks: Any, me: User, db: Any) -> None:
+    db.commit()
+    task = tasks.task(me, kind="meeting", title="Ошибка", due_at=DUE)
+    invitations.add(tasks.gate(me), task, email=GUEST)
+    invitations.send(tasks.gate(me), task, BASE)
+    number, made = task.id, operations.current(db)
+    db.commit()
+    side = Side(db)
+    assert str(side.only()["SUMMARY"]) == "Ошибка"
+
+    undo.undo(tasks.gate(me), made)
+
+    assert tasks.gate(me).get(Task, number) is None
+    assert side.sync() == {}
 
 
 def test_a_whole_day_has_no_hour(tasks: Any, me: User, db: Any) -> None:

@@ -1,6 +1,7 @@
 """The schedule: meetings and their guests, days off, feeds."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from alembic import op
 from crm_core.db import add_reference, log_table
@@ -51,6 +52,7 @@ def upgrade() -> None:
         _word("said_when"),
         _word("note"),
         _word("base_url"),
+        sa.Column("told", pg.JSONB(), nullable=False, server_default="{}"),
         sa.Column("created_at", WHEN, nullable=False),
         sa.UniqueConstraint("task_id"),
         sa.UniqueConstraint("uid"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -41,6 +42,8 @@ class Meeting(Base):
     note: Mapped[str] = mapped_column(default="", server_default="")
     """What is written to the guests; the details of the task are for colleagues."""
     base_url: Mapped[str] = mapped_column(default="", server_default="")
+    told: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """What was told to whom last: where the task and its guests are gone, this is what is called off."""
     created_at: Mapped[dt.datetime] = mapped_column(default=clock.now)
 
 

@@ -182,6 +182,45 @@ def follow(gate: Gate, task_ids: Iterable[int]) -> None:
         task = tasks.get(meeting.task_id)
         if task is not None:
             _bring_up_to_date(gate, task, meeting)
+        elif not meeting.cancelled:
+            _call_off(session, meeting)
+
+
+def _call_off(session: Session, meeting: Meeting) -> None:
+    """Tell the guests of a task that was taken back, as if it had never been, by what is left: what they were told."""
+    meeting.cancelled = True
+    meeting.sequence += 1
+    told, values = meeting.told, read_values(session)
+    if not told:
+        return
+    read = dt.date.fromisoformat if told["all_day"] else dt.datetime.fromisoformat
+    for email, name in told["guests"].items():
+        off = ics.Happening(
+            uid=meeting.uid, title=told["title"], start=read(told["start"]), end=read(told["end"]),
+            zone=told["zone"], stamp=clock.now(), sequence=meeting.sequence, status=ics.CANCELLED,
+            guests=(ics.Party(email=email, name=name),),
+        )  # fmt: skip
+        locale = str(values.get("company.locale") or session.info.get("crm.settings", {}).get("crm.locale") or "ru")
+        localizer = localizer_for(locale, packages=("crm_core", DOMAIN))
+        subject = translate(localizer, _("Cancelled: ${title}", mapping={"title": told["title"]}))
+        text = translate(localizer, _("The meeting will not take place, or you are not expected any more."))
+        mail.send(
+            session, email, " ".join(subject.split())[:300], text + "\n", _html([text, told["title"]], "", "", locale),
+            purpose="tasks.invitation", step=f"{meeting.id}:gone:{email}:{meeting.sequence}", calendar=ics.cancel(off),
+        )  # fmt: skip
+    session.flush()
+
+
+def _note(meeting: Meeting, told: ics.Happening, guest: Guest, *, cancel: bool) -> None:
+    guests = {email: name for email, name in meeting.told.get("guests", {}).items() if email != guest.email}
+    meeting.told = {
+        "title": told.title,
+        "start": told.start.isoformat(),
+        "end": told.end.isoformat(),
+        "all_day": not isinstance(told.start, dt.datetime),
+        "zone": told.zone,
+        "guests": guests if cancel else {**guests, guest.email: guest.name},
+    }
 
 
 def _bring_up_to_date(gate: Gate, task: Task, meeting: Meeting) -> int:
@@ -297,6 +336,7 @@ def _write(gate: Gate, task: Task, meeting: Meeting, guest: Guest, *, cancel: bo
         calendar=calendar,
     )
     guest.told_sequence = meeting.sequence
+    _note(meeting, told, guest, cancel=cancel)
 
 
 def _locale(session: Session, guest: Guest, values: Any) -> str:

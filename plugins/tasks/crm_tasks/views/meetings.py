@@ -93,7 +93,8 @@ def invite(request: Request) -> Any:
         request.response.status_int = 422
         return _inviting_page(request, task, error)
     said = _("Invitations sent: ${count}", mapping={"count": sent}) if sent else _("Everybody is asked already.")
-    return done(request, f"/tasks/{task.id}", said)
+    # Letters have left: there is no way back that guests would not have to hear of.
+    return done(request, f"/tasks/{task.id}", said, tone="info")
 
 
 def _ref(text: str) -> RecordRef:
@@ -111,7 +112,7 @@ def take_off(request: Request) -> Any:
         invitations.remove(request.gate, task, int(request.matchdict["guest"]))
     except REFUSALS as error:
         return done(request, f"/tasks/{task.id}", refused(error), tone="danger")
-    return done(request, f"/tasks/{task.id}", _("The guest is taken off."))
+    return done(request, f"/tasks/{task.id}", _("The guest is taken off."), tone="info")
 
 
 def _inviting_page(request: Request, task: Task, error: Exception | None = None) -> dict[str, Any]:
