@@ -113,7 +113,7 @@ def places(request: Request) -> list[Place]:
     plugins: Plugins = request.registry["crm.plugins"]
     subject = request.subject
     specs = [HOME, *(item for item in plugins.nav_items if subject.may(item.permission))]
-    taken = {item.href for item in plugins.nav_items}
+    taken = {item.href.partition("?")[0] for item in plugins.nav_items}
     specs += [
         NavSpec(
             id=entity.name,
@@ -133,12 +133,10 @@ def places(request: Request) -> list[Place]:
 
 def _active(request: Request, found: Sequence[Place]) -> str:
     path = request.path.rstrip("/") or "/"
-    inside = [
-        place.spec.href
-        for place in found
-        if path == place.spec.href or (place.spec.href != "/" and path.startswith(place.spec.href + "/"))
-    ]
-    return max(inside, key=len, default="")
+    # A place may be a list as it is looked at first: what it is filtered by does not say where one is.
+    bare = {place.spec.href: place.spec.href.partition("?")[0] for place in found}
+    inside = [href for href, root in bare.items() if path == root or (root != "/" and path.startswith(root + "/"))]
+    return max(inside, key=lambda href: len(bare[href]), default="")
 
 
 def groups(request: Request, found: Sequence[Place], *, marked: bool = True) -> list[NavGroup]:

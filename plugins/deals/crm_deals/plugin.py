@@ -23,6 +23,7 @@ from crm_core.specs import (
 )
 from crm_deals import __version__, card, entities, events, handlers, panels, permissions, settings
 from crm_deals.entities import DEALS, LEADS, PRODUCTS
+from crm_deals.entities.leads import NEW_ONES
 from crm_deals.i18n import _
 from crm_deals.lead_jobs import LEAD_JOBS
 from crm_deals.lead_permissions import LEADS_VIEW
@@ -88,7 +89,7 @@ def crm_nav_items() -> Iterable[NavItem]:
         NavItem(
             id="deals.leads",
             title=LEADS.title_plural,
-            href=LEADS.url,
+            href=f"{LEADS.url}?{NEW_ONES}",
             icon=LEADS.icon,
             group="sales",
             permission=LEADS_VIEW,

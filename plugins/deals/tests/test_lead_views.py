@@ -155,6 +155,13 @@ def test_the_home_page_shows_leads_that_wait(testapp: Any, manager: User, make: 
     assert "Кондиционер в офис" in testapp.get("/home/widgets/deals.new_leads")
 
 
+def test_the_menu_leads_to_those_that_wait_and_is_lit_on_all_of_them(testapp: Any, manager: User) -> None:
+    page = testapp.get("/deals/leads?f=state:any:rejected")
+
+    link = page.html.select_one('.crm-nav a[href="/deals/leads?f=state:any:new"]')
+    assert link["aria-current"] == "page"
+
+
 def test_a_lead_is_written_down_by_hand(testapp: Any, manager: User, db: Any) -> None:
     form = testapp.get("/deals/leads/new").forms["new-record"]
     form["name"] = "Иван"
