@@ -91,6 +91,10 @@ def show(request: Request) -> Any:
     keep = f"?{text}" if text else ""
     total = found.total()
     whole = sum(aims.values(), Decimal(0)) if aims else None
+    # Months and people without a target neither help nor hinder those that have one.
+    aimed = Sums()
+    for key in aims:
+        aimed.add(found.rows.get(key, Sums()))
     rows = _rows(request, reader, by, found.rows, aims, first, query)
     more = beyond(gate, query, first, COUNT, formats.tz)
     return {
@@ -114,10 +118,10 @@ def show(request: Request) -> Any:
         ],
         "targets_href": f"{DEALS.url}/targets",
         "may_set": targets.may_set(gate),
-        "figures": _figures(request, total, whole),
+        "figures": _figures(request, total, whole, aimed),
         "head": say(_HEADS[by]),
         "rows": rows,
-        "total": _row(request, say(_("Total")), total, whole, ("", ""), Decimal(0)),
+        "total": _row(request, say(_("Total")), total, whole, ("", ""), Decimal(0), aimed),
         "with_targets": whole is not None,
         "outside": [
             (say(title), _count(request, sums.open_count), _money(request, sums.open), href)
@@ -237,9 +241,17 @@ def _count(request: Request, number: int) -> str:
 
 
 def _row(
-    request: Request, title: str, sums: Sums, target: Decimal | None, hrefs: tuple[str, str], most: Decimal
+    request: Request,
+    title: str,
+    sums: Sums,
+    target: Decimal | None,
+    hrefs: tuple[str, str],
+    most: Decimal,
+    aimed: Sums | None = None,
 ) -> dict[str, Any]:
-    gap = None if target is None else target - sums.likely
+    aimed = aimed or sums
+    gap = None if target is None else target - aimed.likely
+    enough = _("reached") if target is not None and aimed.won >= target else _("is enough")
     scale = float(100 / most) if most else 0.0
     bar = None
     if most:
@@ -268,13 +280,13 @@ def _row(
         "open_href": hrefs[1],
         "likely": _money(request, sums.likely),
         "best": _money(request, sums.best),
-        "gap": "" if gap is None else (_money(request, gap) if gap > 0 else request.translate(_("reached"))),
+        "gap": "" if gap is None else (_money(request, gap) if gap > 0 else request.translate(enough)),
         "gap_tone": "" if gap is None else ("is-danger" if gap > 0 else "is-success"),
         "bar": bar,
     }
 
 
-def _figures(request: Request, total: Sums, target: Decimal | None) -> list[Figure]:
+def _figures(request: Request, total: Sums, target: Decimal | None, aimed: Sums) -> list[Figure]:
     say = request.translate
     made = [
         Figure(title=say(_("Won")), value=_money(request, total.won), change=_count(request, total.won_count)),
@@ -285,9 +297,9 @@ def _figures(request: Request, total: Sums, target: Decimal | None) -> list[Figu
         Figure(title=say(_("Best case")), value=_money(request, total.best), change=_count(request, total.open_count)),
     ]  # fmt: skip
     if target is not None:
-        gap = target - total.likely
+        gap = target - aimed.likely
         made.insert(0, Figure(title=say(_("Target")), value=_money(request, target),
-                              change=request.formats.percent(total.won / target) if target else ""))  # fmt: skip
+                              change=request.formats.percent(aimed.won / target) if target else ""))  # fmt: skip
         made.append(
             Figure(
                 title=say(_("Gap to the target")) if gap > 0 else say(_("Over the target")),
