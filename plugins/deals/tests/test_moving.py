@@ -222,6 +222,16 @@ def test_closed_deals_come_with_their_day_and_reason(bring_in: Any, db: Any, lin
     assert moves == [("won", True), ("lost", True), ("lost", True)]
 
 
+def test_old_deals_that_are_brought_in_are_no_news(
+    bring_in: Any, db: Any, lines: Any, seller: Any, boss: Any
+) -> None:
+    bring_in(lines("Сделка;Этап;Дата закрытия", "Старая;Успешно;01.03.2024", "Свежая;Успешно;"), by=seller)
+
+    told = db.scalars(sa.text("SELECT key FROM core_notification WHERE kind = 'deals.deal.won'")).all()
+    fresh = db.scalar(sa.text("SELECT id FROM deals_deal WHERE name = 'Свежая'"))
+    assert [key.split(":")[1] for key in told] == [str(fresh)]
+
+
 def test_people_are_found_again_by_phone_and_companies_by_inn(bring_in: Any, db: Any, deals: Any, lines: Any) -> None:
     person = deals.person(last_name="Ершов", phones=[{"value": "+79450000001", "main": True}])
     company = deals.company(name="Ромашка", inn="7707083893")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from crm_core import notify
+from crm_core import clock, notify
 from crm_core.db import UNGATED
 from crm_core.models import Team
 from crm_deals.entities import DEAL
@@ -18,6 +19,9 @@ from crm_deals.models import Deal
 #: More deals at once are bulk work, of which nobody wants a word for each.
 MOST = 20
 
+#: What was closed longer ago was brought in from elsewhere, and is no news.
+NEWS = dt.timedelta(days=2)
+
 
 def tell_heads(context: Any, ids: Sequence[int], fact: str) -> None:
     """Tell the heads of the deals' departments and of those above; whoever closed a deal himself knows."""
@@ -25,7 +29,9 @@ def tell_heads(context: Any, ids: Sequence[int], fact: str) -> None:
         return
     session = context.session
     rows = session.execute(
-        sa.select(Deal.id, Deal.name, Deal.team_id, Deal.closed_at).where(Deal.id.in_(list(ids))),
+        sa.select(Deal.id, Deal.name, Deal.team_id, Deal.closed_at).where(
+            Deal.id.in_(list(ids)), Deal.closed_at > clock.now() - NEWS
+        ),
         execution_options={UNGATED: "heads see what their departments own, and the bell asks the gate again"},
     ).all()
     heads = heads_of_departments(session)
