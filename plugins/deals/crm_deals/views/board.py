@@ -27,7 +27,7 @@ from crm_core.views.boards import BoardCard, BoardColumn, BoardPage, Reader, say
 from crm_core.views.shapes import Action, Badge, Choice, EmptyState, FieldView, PersonView
 from crm_deals import services
 from crm_deals.entities import DEAL, DEALS
-from crm_deals.i18n import DOMAIN, _
+from crm_deals.i18n import _
 from crm_deals.models import LOST, OPEN, WON
 from crm_deals.permissions import CREATE, EDIT, VIEW
 from crm_deals.services import board, discounts
@@ -281,7 +281,7 @@ class Drawing:
         return found
 
     def _idle(self, days: int) -> Badge:
-        text = plural(self.request, "idle for ${n} day", "idle for ${n} days", days, domain=DOMAIN)
+        text = plural(self.request, "idle for ${n} day", "idle for ${n} days", days, domain="crm_deals")
         return Badge(text=text, tone="warning", icon="hourglass-high")
 
     def _late(self, day: dt.date) -> Badge:

@@ -20,7 +20,7 @@ from crm_core.views import boards
 from crm_core.views.boards import Reader
 from crm_core.views.shapes import Figure, Tab
 from crm_deals.entities import DEALS
-from crm_deals.i18n import DOMAIN, _
+from crm_deals.i18n import _
 from crm_deals.models import OPEN, WON
 from crm_deals.permissions import VIEW
 from crm_deals.services import targets
@@ -237,7 +237,7 @@ def _money(request: Request, amount: Decimal | None) -> str:
 
 
 def _count(request: Request, number: int) -> str:
-    return plural(request, "${n} deal", "${n} deals", number, domain=DOMAIN)
+    return plural(request, "${n} deal", "${n} deals", number, domain="crm_deals")
 
 
 def _row(
