@@ -103,7 +103,7 @@ def _page(context: RunContext, request: Request, unknown: dict[str, dict[str, in
     run, entity, form = context.run, context.entity(request), Filling(request)
     known = engine.targets(request.gate, entity)
     options = engine.Options.from_json(run.options)
-    sections = []
+    sections: list[Section] = []
     for target, found in unknown.items():
         info, offered = known[target], _meanings(request, known[target])
         strict = info.feed is not None and info.feed.strict

@@ -221,7 +221,7 @@ def _path(year: _Year, way: Way, ago: int) -> tuple[list[tuple[int, str]], str, 
     cuts = sorted(random.random() for _place in range(count))
     times = [*(ago - round(length * cut) for cut in cuts[1:]), ago - length]
     way_on = [*open_stages[1:count], end]
-    moves = []
+    moves: list[tuple[int, str]] = []
     before = ago
     for at, stage in zip(times, way_on, strict=True):
         when = _workday(year, min(at, before - 1))
