@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crm_core.forms import FieldInfo
 from crm_core.records import cleaning
-from crm_core.records.fields import schema_fields
+from crm_core.records.fields import all_fields, schema_fields
 from crm_core.records.gate import Gate
 from crm_core.specs import Entity
 
 _EMAIL = re.compile(r"[^\s,;<>()]+@[^\s,;<>()]+\.[^\s,;<>()]+")
 _PHONE = re.compile(r"\+?\d[\d\s()\-.]{5,}\d")
+_MOST_NEAR = 5
 #: What is left around a phone or an address that was taken out.
 _AROUND = " \t\n,;<>()-–—"
 
@@ -48,6 +49,24 @@ def values_of(entity: Entity, fields: Mapping[str, FieldInfo], text: str) -> dic
     if rest:
         values |= _named(entity, fields, rest)
     return values
+
+
+def beside(gate: Gate, entity: Entity, near: Iterable[str]) -> list[tuple[FieldInfo, int]]:
+    """Return what a record of the entity would be linked with by what is chosen beside its picker.
+
+    `near` are addresses of pickers' options with the number of what is chosen: `/clients/companies/options:7`.
+    """
+    found = []
+    fields = all_fields(gate.session, entity, gate.subject)
+    for one in list(near)[:_MOST_NEAR]:
+        address, _colon, number = one.rpartition(":")
+        if not number.isdecimal() or len(number) > 18:
+            continue
+        for info in fields.values():
+            other = gate.plugins.entities.get(info.entity) if info.kind == "record" and not info.custom else None
+            if other is not None and address == f"{other.url}/options" and gate.visible_ids(other, [int(number)]):
+                found.append((info, int(number)))
+    return found
 
 
 def _take(text: str, pattern: re.Pattern[str], read: Any, values: dict[str, Any], name: str) -> str:

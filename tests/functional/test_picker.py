@@ -58,6 +58,20 @@ def test_what_is_made_can_be_taken_back_by_itself(testapp: Any, me: Any, db: Any
     assert rows("clients.company") == []
 
 
+def test_a_person_made_beside_a_company_works_there_where_it_may_be_seen(
+    testapp: Any, me: Any, factories: Any, record_of: Any, rows: Any
+) -> None:
+    other = factories.user("manager", team_id=factories.team().id)
+    company, hidden = (record_of("clients.company", owner, name="Wind") for owner in (me, other))
+
+    for number in (company.id, hidden.id):
+        near = f"{COMPANIES}/options:{number}"
+        testapp.post(f"{PEOPLE}/quick", {"text": "Ivanov Petr", "near": near, "csrf_token": token(testapp)})
+
+    works = {person.company_id for person in rows("clients.person")}
+    assert works == {company.id, None}
+
+
 def test_where_a_name_is_not_enough_the_short_form_comes_filled_in(testapp: Any, me: Any, rows: Any) -> None:
     page = make(testapp, COMPANIES, "7707083893", status=422)
 
@@ -65,6 +79,7 @@ def test_where_a_name_is_not_enough_the_short_form_comes_filled_in(testapp: Any,
     assert form.action == f"{COMPANIES}/quick"
     assert form["inn"].value == "7707083893"
     assert "is-invalid" in page.html.select_one("#f-name")["class"]
+    assert page.html.select_one(".crm-errors") is None
 
     form["name"] = "Ветер"
     assert form.submit().json["title"] == "Ветер"

@@ -10,6 +10,7 @@ behave("select[data-picker]", async (select) => {
   const quick = select.dataset.quick;
   // What was asked last and has been answered: before that nobody knows whether it is there already.
   let answered = null;
+  let found = new Set();
   const many = select.multiple;
   const label = document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
   const draw = (item, escape, full) => {
@@ -23,11 +24,13 @@ behave("select[data-picker]", async (select) => {
     plugins: many ? { remove_button: { label: "×", title: word("remove") } } : select.required ? {} : { clear_button: { title: word("clear"), html: () => `<div class="clear-button" title="${word("clear")}">×</div>` } },
     create: quick
       ? (input, done) => {
-          makeQuickly(quick, input).then((option) => {
+          makeQuickly(quick, input, nearOf(select)).then((option) => {
             done(option ?? undefined);
+            if (!select.isConnected) return;
             // What was typed is not lost when the form over it is left.
             if (!option) made.setTextboxValue(input);
-            if (select.isConnected) made.focus();
+            if (document.activeElement !== made.control_input) made.focus();
+            if (option) setTimeout(() => made.close(false), 1);
           });
         }
       : Boolean(select.dataset.create),
@@ -43,17 +46,20 @@ behave("select[data-picker]", async (select) => {
     load: remote
       ? (query, done) => {
           made.clearOptions((option) => made.items.includes(option.value));
-          const near = query ? "" : nearOf(select);
+          const near = query ? "" : nearOf(select).map((one) => `&near=${encodeURIComponent(one)}`).join("");
           ask(`${remote}${remote.includes("?") ? "&" : "?"}q=${encodeURIComponent(query)}${near}`, { json: true }).then(
             (answer) => {
+              const items = answer.json().items ?? answer.json();
               answered = query;
-              done(answer.json().items ?? answer.json());
+              found = new Set(items.map((item) => String(item.value)));
+              done(items);
             },
             () => done(),
           );
         }
       : undefined,
-    score: remote ? () => () => 1 : undefined,
+    // What is chosen stays known, but is not offered for words that it does not match.
+    score: remote ? () => (item) => (found.has(String(item.value)) ? 1 : 0) : undefined,
     render: {
       option: (item, escape) => draw(item, escape, true),
       item: (item, escape) => draw(item, escape, false),
@@ -96,9 +102,10 @@ behave("select[data-picker]", async (select) => {
 
 // Make a record of what is typed; where a name is not enough, its short form opens over what there is. Resolves to the
 // option, or to nothing when it was left.
-async function makeQuickly(href, text) {
+async function makeQuickly(href, text, near) {
+  const body = new URLSearchParams([["text", text], ...near.map((one) => ["near", one])]);
   try {
-    const answer = await ask(href, { method: "POST", body: new URLSearchParams({ text }), headers: { Accept: "text/html, application/json" } });
+    const answer = await ask(href, { method: "POST", body, headers: { Accept: "text/html, application/json" } });
     return answer.response.ok ? answer.json() : await askForRest(href, answer);
   } catch (error) {
     complain(error);
@@ -166,8 +173,7 @@ const linkedPickers = (select) => [...(select.form?.querySelectorAll("select[dat
 function nearOf(select) {
   return linkedPickers(select)
     .filter((each) => each.value)
-    .map((each) => `&near=${encodeURIComponent(`${each.dataset.options}:${each.value}`)}`)
-    .join("");
+    .map((each) => `${each.dataset.options}:${each.value}`);
 }
 async function fillLinked(select, value) {
   const empty = linkedPickers(select).filter((each) => !each.value && each.tomselect);

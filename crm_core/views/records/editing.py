@@ -146,6 +146,9 @@ def quick(context: EntityContext, request: Request) -> Response:
         raw = read_raw(request.POST.items(), fields)
     else:
         raw = quickly.values_of(entity, fields, str(typed).replace("\x00", "")[:_LONGEST_TYPED])
+        for info, number in quickly.beside(request.gate, entity, request.POST.getall("near")) if raw else ():
+            if info.name in fields and info.on_create:
+                raw.setdefault(info.name, str(number))
     errors: Mapping[str, Any]
     try:
         operations.describe(request.db, request.subject, kind="create", entity=entity.name)
@@ -167,6 +170,9 @@ def quick(context: EntityContext, request: Request) -> Response:
     defaults = {name: info.default for name, info in fields.items() if info.default is not None}
     page = _new_page(context, request, fields, defaults | raw, errors)
     page["form"] = replace(page["form"], action=f"{entity.url}/quick", draft="", hidden=())
+    if typed is not None:
+        # Nobody has filled in this form yet; what is missing is told beside the fields.
+        page["form"] = replace(page["form"], errors=())
     response = render_to_response(FORM, page, request=request)
     response.status_int = 422
     return response

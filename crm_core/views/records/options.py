@@ -12,7 +12,7 @@ from crm_core import people
 from crm_core.i18n import _
 from crm_core.models import Tag, Team, User
 from crm_core.models.accounts import ACTIVE
-from crm_core.records import cleaning, searching
+from crm_core.records import cleaning, quick, searching
 from crm_core.records.fields import all_fields
 from crm_core.records.listing import Listing, ListQuery, like
 from crm_core.specs import Entity
@@ -20,7 +20,6 @@ from crm_core.views.records.context import EntityContext
 from crm_core.views.records.reading import ME, TAG_MARK, color_of
 
 _MOST = 20
-_MOST_NEAR = 5
 
 
 def _typed(request: Request) -> str:
@@ -44,15 +43,7 @@ def records(context: EntityContext, request: Request) -> dict[str, Any]:
 def _near(request: Request, entity: Entity) -> Sequence[Any]:
     """Return records that are linked with what is chosen beside this picker: the people of the company."""
     gate, model = request.gate, entity.model
-    criteria = []
-    for one in request.GET.getall("near")[:_MOST_NEAR]:
-        href, _colon, number = one.rpartition(":")
-        if not number.isdecimal() or len(number) > 18:
-            continue
-        for info in all_fields(gate.session, entity, gate.subject).values():
-            other = gate.plugins.entities.get(info.entity) if info.kind == "record" and not info.custom else None
-            if other is not None and href == f"{other.url}/options" and gate.visible_ids(other, [int(number)]):
-                criteria.append(info.column(model) == int(number))
+    criteria = [info.column(model) == number for info, number in quick.beside(gate, entity, request.GET.getall("near"))]
     if not criteria:
         return []
     sort = getattr(model, entity.sort)
