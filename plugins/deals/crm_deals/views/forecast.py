@@ -198,7 +198,7 @@ def _rows(
 
 def _name(request: Request, reader: Reader, by: str, key: Any) -> str:
     if by == MONTH:
-        return month_title(request, key)
+        return request.formats.month(key)
     if key is None:
         said = {PERSON: _("Nobody is responsible"), TEAM: _("Without a department"), GROUP: _("Without products")}
         return str(request.translate(said[by]))
@@ -209,18 +209,10 @@ def _name(request: Request, reader: Reader, by: str, key: Any) -> str:
     return reader.names.records.get("deals.group", {}).get(key) or request.translate(_("No access"))
 
 
-def month_title(request: Request, month: dt.date, *, year: bool = True) -> str:
-    """Return a month in words: “November 2026”."""
-    from babel.dates import format_date
-
-    text = format_date(month, "LLLL y" if year else "LLL", locale=request.formats.locale)
-    return text[:1].upper() + text[1:]
-
-
 def _period(request: Request, first: dt.date) -> str:
-    last = month_title(request, month_of(first, COUNT - 1))
+    last = request.formats.month(month_of(first, COUNT - 1))
     # In Russian months are written small within a sentence.
-    return f"{month_title(request, first)} – {last.lower() if request.formats.locale == 'ru' else last}"
+    return f"{request.formats.month(first)} – {last.lower() if request.formats.locale == 'ru' else last}"
 
 
 def _drill(query: ListQuery, state: str, *conditions: str, **between: tuple[str, str]) -> str:
