@@ -166,11 +166,6 @@ class Formats:
         text = _date_text(value, "LLLL y" if year else "LLL", self.locale)
         return text[:1].upper() + text[1:]
 
-    def month(self, value: dt.date, year: bool = True) -> str:
-        """Write a month by itself: ``Ноябрь 2026``, or ``Нояб.`` without the year."""
-        text = _date_text(value, "LLLL y" if year else "LLL", self.locale)
-        return text[:1].upper() + text[1:]
-
     def time(self, value: dt.datetime | None) -> str:
         """Write the time of day in the reader's zone: ``15:04``."""
         return "" if value is None else f"{value.astimezone(self.tz):%H:%M}"

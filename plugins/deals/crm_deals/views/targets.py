@@ -19,7 +19,6 @@ from crm_deals.permissions import TARGETS, VIEW
 from crm_deals.services import targets
 from crm_deals.services.forecast import GROUP, PERSON, TEAM, month_of, months
 from crm_deals.views.answers import answer, decimal, done, number, refused
-from crm_deals.views.forecast import month_title
 
 ROOT = f"{DEALS.url}/targets"
 _KINDS = {PERSON: _("People"), TEAM: _("Departments"), GROUP: _("Groups of products")}
@@ -65,7 +64,7 @@ def show(request: Request) -> dict[str, Any]:
                 {
                     "name": f"t-{aim.id}-{month:%Y-%m}",
                     "value": typed(known.get((aim.id, month))),
-                    "label": f"{aim.name}, {month_title(request, month)}",
+                    "label": f"{aim.name}, {formats.month(month)}",
                     "here": month == today,
                 }
                 for month in wanted
@@ -84,7 +83,7 @@ def show(request: Request) -> dict[str, Any]:
         "back_href": _href(kind, year - 1),
         "ahead_href": _href(kind, year + 1),
         "kinds": [Tab(title=translate(_KINDS[one]), href=_href(one, year), active=one == kind) for one in kinds],
-        "months": [(month_title(request, month, year=False), month == today) for month in wanted],
+        "months": [(formats.month(month, year=False), month == today) for month in wanted],
         "rows": rows,
         "sums": [money(one) for one in sums],
         "whole": money(sum(sums, Decimal(0))),
