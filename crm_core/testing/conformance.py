@@ -73,6 +73,7 @@ PUBLIC = (
     "security.subject",
     "i18n",
     "testing",
+    "typesetting",
     "demo",
     "views.boards",
     "views.shapes",
