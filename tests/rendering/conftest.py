@@ -346,6 +346,19 @@ def card() -> s.CardPage:
                 ],
             ),
             item(
+                id="t2p",
+                icon="link",
+                who=PETR,
+                title="добавил: Строка сделки (2)",
+                when="12:38",
+                small=True,
+                parts_title="Блок, Монтаж",
+                parts=[
+                    s.PartView(title="Блок", changes=[s.ChangeView(title="Цена", before="", after="38 000 ₽")]),
+                    s.PartView(title="Монтаж", changes=[s.ChangeView(title="Цена", before="", after="14 000 ₽")]),
+                ],
+            ),
+            item(
                 id="t3",
                 icon="mail",
                 tone="info",

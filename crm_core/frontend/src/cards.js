@@ -136,6 +136,7 @@ behave(".crm-card-tabs", (bar) => {
 
 async function compose(tab) {
   const box = tab.closest(".crm-composer");
+  tab.closest("[popover]")?.hidePopover();
   const body = box.querySelector(".crm-composer-body");
   for (const each of box.querySelectorAll("[data-compose]")) each.setAttribute("aria-pressed", String(each === tab));
   try {
