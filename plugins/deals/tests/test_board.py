@@ -339,3 +339,17 @@ def test_two_who_move_a_deal_at_once_do_not_undo_one_another(committed_db: Any) 
         ).all()
     assert [row.to_stage_id for row in history] == [stages[0], stages[1 + winner]]
     assert history[-1].user_id == numbers[winner]
+
+
+def test_a_view_saved_on_the_board_leads_back_to_it(deals: Any, seller: Any, login_as: Any, testapp: Any) -> None:
+    deals.deal(seller)
+    login_as(seller)
+    url = f"/deals/board/{deals.pipeline().id}"
+    page = testapp.get(f"{url}?f=owner_id%3Aany%3Ame")
+    form = testapp.get(page.html.select_one('a[href^="/deals/views/new"]')["href"]).forms["saved-view"]
+    form["name"] = "Мои на доске"
+
+    landed = form.submit(status=303).location
+
+    assert f"{url}?view=" in landed
+    assert "Мои на доске" in testapp.get(landed).text
