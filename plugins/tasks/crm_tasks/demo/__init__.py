@@ -34,7 +34,7 @@ UNPLANNED = 6
 LATE = 6
 """Days in which something may still be open."""
 
-_ALIVE = {"deleted_at": None, "deleted_op": None, "tags": [], "extra": {}}
+_ALIVE: dict[str, Any] = {"deleted_at": None, "deleted_op": None, "tags": [], "extra": {}}
 
 
 @dataclass(frozen=True)

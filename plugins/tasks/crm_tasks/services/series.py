@@ -400,10 +400,9 @@ def stop(gate: Gate, task: Task) -> None:
         return
     about(gate, task)
     later = _open_after(gate, series, task.occurrence or "")
-    following = from_key(task.occurrence) + dt.timedelta(minutes=1) if task.occurrence else None
     series.active = False
-    if following is not None and not series.after_completion:
-            series.rrule = replace(rule_of(series), count=None, until=from_key(task.occurrence).date()).text()
+    if task.occurrence and not series.after_completion:
+        series.rrule = replace(rule_of(series), count=None, until=from_key(task.occurrence).date()).text()
     gate.session.flush()
     if later:
         _put_away(gate, later)

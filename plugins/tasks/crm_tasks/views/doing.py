@@ -46,7 +46,7 @@ def complete(request: Request) -> Any:
             request.response.status_int = 422
             return _completing(request, task, refused(error))
         return done(request, where, refused(error), tone="danger")
-    events = {}
+    events: dict[str, Any] = {}
     if outcome.needs_next and request.subject.may("tasks:create"):
         events = {"crm:next": {"href": f"/tasks/new/todo?subject={task.subject}&after={task.id}"}}
     said = _("Done: ${title}", mapping={"title": task.title})

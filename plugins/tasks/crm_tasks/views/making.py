@@ -30,6 +30,9 @@ from crm_tasks.views.answers import FORM, REFUSALS, done, refused, undo_href
 from crm_tasks.views.doing import choices, next_values
 from crm_tasks.views.reading import LineReader
 
+#: Asks the page for itself again.
+RELOAD: dict[str, Any] = {"crm:reload": {}}
+
 SUBMIT = {
     TODO: _("Add the task"),
     CALL: _("Plan the call"),
@@ -96,7 +99,7 @@ def make(request: Request) -> Any:
         return _making(request, kind, error)
     said = _said(request, task.kind, task.title)
     if request.headers.get("HX-Request") or ref is not None or values.get("parent_id"):
-        return done(request, where, said, **{"crm:reload": {}})
+        return done(request, where, said, **RELOAD)
     request.toast(said, undo_href=undo_href(request))
     return HTTPSeeOther(f"{TASKS.url}/{task.id}")
 
@@ -285,7 +288,7 @@ def apply(request: Request) -> Any:
         request.response.status_int = 422
         return _applying(request, refused(error))
     said = request.plural("${n} task is added.", "${n} tasks are added.", len(made), domain="crm_tasks")
-    return done(request, where, said, **{"crm:reload": {}})
+    return done(request, where, said, **RELOAD)
 
 
 def _applying(request: Request, error: Any = None) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class LineReader:
         closed = task.state in CLOSED_STATES
         actions = [self.action(one, task.id) for one in acting.of(right) if one.in_row] if right is not None else []
         check = next((one for one in actions if one.id in (acting.DONE.id, acting.REOPEN.id)), None)
+        name = names.get(task.owner_id) if task.owner_id else None
+        owner = PersonView.of(name, task.owner_id) if name else None
         return TaskLine(
             id=task.id,
             title=task.title,
@@ -134,7 +136,7 @@ class LineReader:
             priority=self.priority(task),
             subject=subject,
             subject_href=href,
-            owner=PersonView.of(names[task.owner_id], task.owner_id) if task.owner_id in names else None,
+            owner=owner,
             progress=task.progress,
             repeats=task.series_id is not None,
             blocked=blocked,

@@ -576,7 +576,7 @@ def _hours(request: Request, minutes: int) -> str:
 
 def _load_page(request: Request, day: dt.date) -> dict[str, Any]:
     first = day - dt.timedelta(days=day.weekday())
-    team = (numbers([request.params.get("team", "")]) or [None])[0]
+    team = next(iter(numbers([request.params.get("team", "")])), None)
     zone = request.subject.zone
     people = schedule.load(request.gate, first, working=request.company.calendar, zone=zone, team_id=team)
     every = "all" in request.subject.scopes(VIEW)
