@@ -30,6 +30,8 @@ async function fetchCards(board, ids, { fresh = true } = {}) {
     const old = tileOf(board, id);
     const [column, tile] = came.get(id) ?? [];
     const changed = old?.dataset.version !== tile?.dataset.version || old?.closest("[data-column]")?.dataset.column !== column;
+    // What is as it was stays in its place, with the focus and the scrolling around it.
+    if (old && tile && !changed && old.innerHTML === tile.innerHTML) continue;
     old?.remove();
     if (!tile || !listOf(board, column)) continue;
     put(listOf(board, column), tile);
