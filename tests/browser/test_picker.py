@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import sqlalchemy as sa
 
 from .conftest import PHONE, WIDE
 
-OFFERED = "[...document.querySelectorAll('.ts-dropdown')].filter((each) => each.offsetParent).map((each) => each.innerText).join()"
+OFFERED = """
+[...document.querySelectorAll('.ts-dropdown')].filter((each) => each.offsetParent).map((each) => each.innerText).join()
+""".strip()
 
 
 def write(visitor: Any, field: str, text: str) -> None:
@@ -44,7 +47,7 @@ def test_a_deal_with_a_new_company_and_a_new_person_is_made_in_one_form(
     assert chosen(visitor, "#f-person_id") == "Ухов Кузьма"
     amount = page.input_value("#f-amount")
     page.click('main button[type="submit"]')
-    page.wait_for_url("**/deals/[0-9]*")
+    page.wait_for_url(re.compile(r"/deals/\d+$"))
     visitor.settle()
 
     assert amount == "15400"

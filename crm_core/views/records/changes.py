@@ -63,8 +63,8 @@ class _Group:
 
     @property
     def members(self) -> tuple[_Group, ...]:
-        """All of them, as they were done."""
-        return tuple(sorted((self, *self.others), key=lambda one: one.last_id))
+        """All of them, in the order in which they were made."""
+        return tuple(sorted((self, *self.others), key=lambda one: one.record_id))
 
 
 # -- the timeline ------------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ def records(context: EntityContext, request: Request) -> dict[str, Any]:
 
 def _near(request: Request, entity: Entity) -> Sequence[Any]:
     """Return records that are linked with what is chosen beside this picker: the people of the company."""
-    gate, model = request.gate, entity.model
+    gate = request.gate
+    model: Any = entity.model
     criteria = [info.column(model) == number for info, number in quick.beside(gate, entity, request.GET.getall("near"))]
     if not criteria:
         return []

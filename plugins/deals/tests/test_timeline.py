@@ -18,7 +18,7 @@ def manager(factories: Any, login_as: Any) -> User:
 
 
 def events(page: Any) -> list[Any]:
-    return [one for one in page.html.select(".crm-event") if one.select_one(".crm-fold")]
+    return [one for one in page.html.select(".crm-event") if one.select_one(".crm-parts")]
 
 
 @pytest.mark.parametrize("where", ["timeline", "history"])
@@ -32,7 +32,7 @@ def test_lines_added_at_once_are_one_event_that_names_them(
 
     (event,) = events(testapp.get(f"/deals/{deal.id}/{where}"))
 
-    fold = event.select_one("details.crm-fold")
+    fold = event.select_one("details.crm-parts")
     assert "added: Line of a deal (4)" in event.select_one(".crm-event-title").text
     assert fold.get("open") is None
     assert fold.select_one("summary").text.strip() == "Блок, Труба, Монтаж, …"
