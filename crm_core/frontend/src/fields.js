@@ -63,9 +63,9 @@ behave("select[data-picker]", async (select) => {
     render: {
       option: (item, escape) => draw(item, escape, true),
       item: (item, escape) => draw(item, escape, false),
-      option_create: (data, escape) => `<div class="create">${quick ? escape(word("quick", { name: data.input })) : `${escape(select.dataset.create)} «${escape(data.input)}»`}</div>`,
-      no_results: () => `<div class="no-results">${word("nothing_found")}</div>`,
-      loading: () => `<div class="no-results">${word("searching")}</div>`,
+      option_create: (data, escape) => `<div class="create" role="option" id="${escape(select.id)}-create">${quick ? escape(word("quick", { name: data.input })) : `${escape(select.dataset.create)} «${escape(data.input)}»`}</div>`,
+      no_results: () => `<div class="no-results" role="option" aria-disabled="true">${word("nothing_found")}</div>`,
+      loading: () => `<div class="no-results" role="option" aria-disabled="true">${word("searching")}</div>`,
     },
   });
   if (label) for (const control of [select, made.control_input]) control.setAttribute("aria-label", label.textContent.trim());
