@@ -98,8 +98,9 @@ def send(
 ) -> int | None:
     """Write a letter in the caller's transaction and return its delivery's id; it leaves after the commit.
 
-    `calendar` is an invitation as iCalendar text, which goes along for programs for calendars. Of equal (purpose, step, address) only one is ever sent, and None is returned for the rest; without a step every
-    call is a letter of its own. The body of a `secret` one is emptied at `empty_at`, when its link has expired.
+    `calendar` is an invitation as iCalendar text, which goes along for programs for calendars. Of equal (purpose,
+    step, address) only one is ever sent, and None is returned for the rest; without a step every call is a letter of
+    its own. The body of a `secret` one is emptied at `empty_at`, when its link has expired.
     """
     recipient = check_address(to)
     extra = {check_header(name): check_header(value) for name, value in (headers or {}).items()}

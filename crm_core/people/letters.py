@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
 
-from pyramid.i18n import Localizer
 from sqlalchemy.orm import Session
 
 from crm_core import clock
@@ -133,7 +133,7 @@ class Post:
             to,
             say(letter.subject),
             "\n\n".join(parts) + "\n",
-            _html(say(letter.text), say(letter.button), link, say(letter.after), localizer),
+            as_page([say(letter.text)], say(letter.button), link, say(letter.after), localizer.locale_name),
             purpose=purpose,
             step=step,
             secret=bool(letter.token),
@@ -142,10 +142,11 @@ class Post:
         )
 
 
-def _html(text: str, button: str, link: str, after: str, localizer: Localizer) -> str:
+def as_page(paragraphs: Iterable[str], button: str = "", link: str = "", after: str = "", locale: str = "ru") -> str:
+    """Return a letter as a page: paragraphs, a button that leads somewhere, a line beneath."""
     # Letters are read by programs that know no style sheets, so this small page carries its styles in itself.
     paragraph = '<p style="margin:0 0 16px">{}</p>'
-    body = paragraph.format(escape(text))
+    body = "".join(paragraph.format(escape(text)) for text in paragraphs if text)
     if link:
         body += (
             f'<p style="margin:0 0 16px"><a href="{escape(link)}" style="display:inline-block;padding:10px 18px;'
@@ -154,7 +155,7 @@ def _html(text: str, button: str, link: str, after: str, localizer: Localizer) -
         )
     if after:
         body += f'<p style="margin:0;color:#667085;font-size:13px">{escape(after)}</p>'
-    return sheet(body, localizer.locale_name)
+    return sheet(body, locale)
 
 
 def sheet(body: str, locale: str) -> str:

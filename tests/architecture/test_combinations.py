@@ -59,7 +59,13 @@ CHOICES = sorted(
 
 @pytest.mark.parametrize("names", CHOICES, ids=lambda names: "+".join(names) or "none")
 def test_it_starts_and_serves(names: tuple[str, ...], ground: dict[str, Any], plugins: Any, tmp_path: Path) -> None:
-    pages = [item.href for item in plugins.nav_items if plugins.source["nav", item.id] in names]
+    mine = [item for item in plugins.nav_items if plugins.source["nav", item.id] in names]
+    # An administrator has no narrower view of what he sees whole.
+    pages = [
+        item.href
+        for item in mine
+        if not item.permission or "administrator" in plugins.permissions[item.permission].default
+    ]
     settings = {**make_settings(tmp_path, "", " ".join(names)), **ground}
 
     done = subprocess.run(

@@ -37,6 +37,10 @@ UNLOGGED = {
     "core_plugin": "written at start",
     "deals_lead_turn": "whose turn it was last, which nobody would take back",
     "tasks_overdue_mark": "remembers what was told",
+    "deals_stage_change": "is the history of moves itself, one more row for each",
+    "tasks_meeting": "what guests were told last, written by the letters; the guests themselves are logged",
+    "tasks_guest_key": "opens a letter's answer and is made anew with each letter",
+    "tasks_feed": "a secret address by its digest; it is revoked, never put back",
     "calls_link": "how the connection to a gateway is just now",
 }
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from crm_core.specs import Setting, SettingsPage
 from crm_deals.i18n import _
 from crm_deals.permissions import SETTINGS as MAY_SET
-from crm_deals.services import lead_rules
-from crm_deals.services import offers
+from crm_deals.services import lead_rules, offers
 from crm_deals.services.discounts import DEFAULT_LIMIT, LIMIT
 
 SETTINGS: tuple[Setting | SettingsPage, ...] = (

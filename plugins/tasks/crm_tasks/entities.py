@@ -18,13 +18,13 @@ from crm_tasks.schemas import (
     CLOSED_STATES,
     DONE,
     ICONS,
-    KINDS,
     LETTER,
     MEETING,
     NORMAL,
     OPEN,
     TODO,
     ChecklistSchema,
+    DayOffSchema,
     DelegationSchema,
     DependencySchema,
     GuestSchema,
@@ -152,14 +152,22 @@ def next_step(entity: str, number: Any) -> Any:
     )
 
 
+#: Whole phrases: a text within a text would stay as it is in every language.
+_DONE_TITLES: Mapping[str, str] = {
+    TODO: _("Task done"),
+    CALL: _("Task done: a call"),
+    MEETING: _("Task done: a meeting"),
+    LETTER: _("Task done: a letter"),
+}
+
+
 def task_entry(row: Any) -> TimelineEntry:
     """Return how a finished task stands in the timeline of its record."""
-    title = dict(KINDS).get(row.kind, row.kind)
     facts: tuple[tuple[str, Any, str], ...] = ((_("Result"), row.result, "text"),) if row.result else ()
     return TimelineEntry(
         kind=row.kind,
         icon=ICONS.get(row.kind, "checkbox"),
-        title=_("Task done: ${kind}", mapping={"kind": title}) if row.state == DONE else _("Task cancelled"),
+        title=_DONE_TITLES.get(row.kind, _("Task done")) if row.state == DONE else _("Task cancelled"),
         text=row.title,
         tone="success" if row.state == DONE else "muted",
         facts=facts,
@@ -219,6 +227,7 @@ TASKS = Entity(
         Part(name="tasks.dependency", title=_("Dependency"), schema=DependencySchema),
         Part(name="tasks.reminder", title=_("Reminder"), schema=ReminderSchema),
         Part(name="tasks.guest", title=_("Guest"), schema=GuestSchema),
+        Part(name="tasks.day_off", title=_("Days off"), schema=DayOffSchema),
         Part(name="tasks.series", title=_("Repetition"), schema=SeriesSchema),
         Part(name="tasks.template_set", title=_("Set of tasks"), schema=TemplateSetSchema),
         Part(name="tasks.template", title=_("Task of the set"), schema=TemplateSchema),

@@ -161,6 +161,14 @@ class GuestSchema(forms.RecordSchema):
     answered_at = forms.datetime(_("Answered"))
 
 
+class DayOffSchema(forms.RecordSchema):
+    """How changes of days off read in history."""
+
+    user_id = forms.user(_("Who"))
+    starts = forms.date(_("First day"))
+    ends = forms.date(_("Last day"))
+
+
 class SeriesSchema(forms.RecordSchema):
     """How changes of a series read in history."""
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
-from crm_core.db import UNGATED
 from crm_core.records import cleaning
 from crm_core.specs import DoubleRule, Entity, ImportLink
 from crm_deals.i18n import _
@@ -34,12 +31,9 @@ def prepare_product(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def put_into_groups(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:
     """Put imported products into their groups, leaving those that are in one."""
-    table = Product.__table__
-    for product, group in pairs:
-        session.execute(
-            sa.update(table).where(table.c.id == product, table.c.group_id.is_(None)).values(group_id=group),
-            execution_options={UNGATED: "whoever calls this has got the products through the gate"},
-        )
+    from crm_deals.services.lists import put_into_groups as put
+
+    put(session, pairs)
 
 
 PRODUCTS = Entity(

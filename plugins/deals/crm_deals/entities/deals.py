@@ -37,14 +37,9 @@ def prepare_deal(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def history_of_clients(session: Any, deal_id: int) -> list[RecordRef]:
     """Return the client of a deal: what was said with him is part of its history."""
-    row = session.execute(
-        sa.select(Deal.company_id, Deal.person_id).where(Deal.id == deal_id),
-        execution_options={"crm_ungated": "the card of the deal is open, and the timeline asks the gate for the rest"},
-    ).one_or_none()
-    if row is None:
-        return []
-    pairs = (("clients.company", row.company_id), ("clients.person", row.person_id))
-    return [RecordRef(entity, number) for entity, number in pairs if number is not None]
+    from crm_deals.services.rows import clients_of
+
+    return clients_of(session, deal_id)
 
 
 def link_companies(session: Any, pairs: Iterable[tuple[int, int]], _context: Any = None) -> None:

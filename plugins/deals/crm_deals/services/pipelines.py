@@ -69,6 +69,18 @@ def require(gate: Gate) -> None:
         raise saving.NotAllowed(_("Your role may not change the settings of deals."))
 
 
+def find_pipeline(session: Any, number: int) -> Pipeline | None:
+    """Return a pipeline for whoever edits pipelines; None where there is none."""
+    found: Pipeline | None = session.get(Pipeline, number, execution_options=_ANY)
+    return found if found is not None and found.deleted_at is None else None
+
+
+def find_stage(session: Any, number: int) -> Stage | None:
+    """Return a stage for whoever edits pipelines; None where there is none."""
+    found: Stage | None = session.get(Stage, number, execution_options=_ANY)
+    return found if found is not None and found.deleted_at is None else None
+
+
 def all_pipelines(session: Any) -> list[Pipeline]:
     """Return the pipelines in their order."""
     return list(

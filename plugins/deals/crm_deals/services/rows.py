@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crm_core.db import UNGATED, RecordRef
 from crm_core.records.gate import Gate
 from crm_deals.entities import DEAL, SHORT_ROWS
 from crm_deals.models import OPEN, Deal, Line, Party, Stage
@@ -68,3 +69,15 @@ def of_product(gate: Gate, product_id: int, limit: int = MOST) -> Sequence[Any]:
         .order_by(Deal.created_at.desc(), Deal.id.desc())
         .limit(limit)
     ).all()
+
+
+def clients_of(session: Any, deal_id: int) -> list[RecordRef]:
+    """Return the company and the person of a deal: what was said with them is part of its history."""
+    row = session.execute(
+        sa.select(Deal.company_id, Deal.person_id).where(Deal.id == deal_id),
+        execution_options={UNGATED: "the card of the deal is open, and the timeline asks the gate for the rest"},
+    ).one_or_none()
+    if row is None:
+        return []
+    pairs = (("clients.company", row.company_id), ("clients.person", row.person_id))
+    return [RecordRef(entity, number) for entity, number in pairs if number is not None]

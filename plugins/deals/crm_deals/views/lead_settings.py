@@ -15,7 +15,7 @@ from crm_core.i18n import localizer_for, translate
 from crm_core.records import operations
 from crm_core.records.gate import user_names
 from crm_core.views.shapes import Action, Badge, Choice, Crumb, FieldView
-from crm_deals.i18n import DOMAIN, _
+from crm_deals.i18n import _
 from crm_deals.models import LeadForm, LeadIntake, LeadRule
 from crm_deals.models.leads import ROUND
 from crm_deals.permissions import SETTINGS as MAY_SET
@@ -119,7 +119,7 @@ def _rule_title(request: Request, rule: LeadRule, forms: Mapping[int, str], inta
 def _rule_hint(request: Request, rule: LeadRule, names: Mapping[int, str]) -> str:
     say = request.translate
     people = ", ".join(names[one] for one in rule.user_ids if one in names)
-    term = request.plural("${n} minute", "${n} minutes", rule.term_minutes, domain=DOMAIN)
+    term = request.plural("${n} minute", "${n} minutes", rule.term_minutes, domain="crm_deals")
     return f"{say(dict(WAYS)[rule.way])}: {people} · {term}"
 
 

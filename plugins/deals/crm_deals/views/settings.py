@@ -148,13 +148,10 @@ def order_pipelines(request: Request) -> Any:
 
 
 def _pipeline(request: Request) -> Pipeline:
-    found = request.db.get(
-        Pipeline, number(request.matchdict["id"]), execution_options={"crm_ungated": "settings of the company"}
-    )
-    if found is None or found.deleted_at is not None:
+    found = pipelines.find_pipeline(request.db, number(request.matchdict["id"]))
+    if found is None:
         raise HTTPNotFound
-    pipeline: Pipeline = found
-    return pipeline
+    return found
 
 
 @view_config(
@@ -320,13 +317,10 @@ def delete_pipeline(request: Request) -> Any:
 
 
 def _stage(request: Request) -> Stage:
-    found = request.db.get(
-        Stage, number(request.matchdict["id"]), execution_options={"crm_ungated": "settings of the company"}
-    )
-    if found is None or found.deleted_at is not None:
+    found = pipelines.find_stage(request.db, number(request.matchdict["id"]))
+    if found is None:
         raise HTTPNotFound
-    stage: Stage = found
-    return stage
+    return found
 
 
 @view_config(route_name="deals.settings.stage", request_method="GET", permission=MAY_SET, renderer=FORM)

@@ -11,7 +11,6 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +24,7 @@ from crm_core.i18n import Formats, localizer_for, translate
 from crm_core.models import User
 from crm_core.models.accounts import ACTIVE
 from crm_core.people import may_name
+from crm_core.people.letters import as_page
 from crm_core.records import operations
 from crm_core.records.gate import Gate
 from crm_core.security.subject import Subject
@@ -205,7 +205,7 @@ def _call_off(session: Session, meeting: Meeting) -> None:
         subject = translate(localizer, _("Cancelled: ${title}", mapping={"title": told["title"]}))
         text = translate(localizer, _("The meeting will not take place, or you are not expected any more."))
         mail.send(
-            session, email, " ".join(subject.split())[:300], text + "\n", _html([text, told["title"]], "", "", locale),
+            session, email, " ".join(subject.split())[:300], text + "\n", as_page([text, told["title"]], locale=locale),
             purpose="tasks.invitation", step=f"{meeting.id}:gone:{email}:{meeting.sequence}", calendar=ics.cancel(off),
         )  # fmt: skip
     session.flush()
@@ -327,7 +327,7 @@ def _write(gate: Gate, task: Task, meeting: Meeting, guest: Guest, *, cancel: bo
         guest.email,
         " ".join(subject.split())[:300],
         text,
-        _html(lines, link, button, locale),
+        as_page(lines, button, link, locale=locale),
         purpose="tasks.invitation",
         step=f"{meeting.id}:{guest.id}:{meeting.sequence}:{'off' if cancel else 'on'}:{secrets.token_hex(4)}",
         secret=bool(link),
@@ -342,24 +342,6 @@ def _write(gate: Gate, task: Task, meeting: Meeting, guest: Guest, *, cancel: bo
 def _locale(session: Session, guest: Guest, values: Any) -> str:
     own = session.scalar(sa.select(User.locale).where(User.id == guest.user_id)) if guest.user_id else ""
     return own or str(values.get("company.locale") or session.info.get("crm.settings", {}).get("crm.locale") or "ru")
-
-
-def _html(lines: Sequence[str], link: str, button: str, locale: str) -> str:
-    # Letters are read by programs that know no style sheets, so this small page carries its styles in itself.
-    first, *rest = lines
-    body = f'<p style="margin:0 0 16px;font-size:18px"><b>{escape(first)}</b></p>'
-    body += "".join(f'<p style="margin:0 0 8px">{escape(line)}</p>' for line in rest if line)
-    if link:
-        body += (
-            f'<p style="margin:24px 0 0"><a href="{escape(link)}" style="display:inline-block;padding:10px 18px;'
-            f'background:#4f46e5;color:#ffffff;border-radius:6px;text-decoration:none">{escape(button)}</a></p>'
-        )
-    return (
-        f'<!doctype html><html lang="{locale}"><meta charset="utf-8"><body style="margin:0;padding:32px;'
-        'background:#f6f7f9;font:15px/1.5 -apple-system,Segoe UI,Roboto,Arial,sans-serif;color:#1d2939">'
-        '<div style="max-width:520px;margin:0 auto;padding:32px;background:#ffffff;border-radius:8px">'
-        f"{body}</div></body></html>"
-    )
 
 
 def said_when(task: Task, formats: Formats) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from crm_core import clock
 from crm_core.db import UNGATED, RecordRef
 from crm_core.models.accounts import ACTIVE, Role, User, UserRole
+from crm_core.models.log import Operation
 from crm_core.records import operations, saving
 from crm_core.records.gate import Gate
 from crm_core.security.subject import Subject
@@ -33,6 +35,9 @@ ASSIGNEES = (
 _WAITED = "crm.tasks.waited_for"
 
 _WHY = {UNGATED: "a set of tasks is made for whoever it says"}
+
+#: Operations whose facts are no news: what comes from a file happened elsewhere, what is put back was there before.
+_NO_NEWS = frozenset({"import", "undo"})
 
 
 def sets_for(gate: Gate, entity: str) -> Sequence[TemplateSet]:
@@ -190,10 +195,17 @@ def _waited_for(gate: Gate) -> set[str]:
     return known
 
 
+def _is_no_news(session: Session) -> bool:
+    operation = operations.current(session)
+    if operation is None:
+        return False
+    return session.scalar(sa.select(Operation.kind).where(Operation.id == operation)) in _NO_NEWS
+
+
 def react(gate: Gate, event: Event) -> list[Task]:
     """Start the sets that wait for a fact; one that still stands open at the record is not started twice."""
     session = gate.session
-    if event.name not in _waited_for(gate):
+    if event.name not in _waited_for(gate) or _is_no_news(session):
         return []
     waiting = session.scalars(
         sa.select(TemplateSet)
