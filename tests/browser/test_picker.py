@@ -111,3 +111,27 @@ def test_a_person_brings_his_company(visit: Any, site: Any) -> None:
 
     assert chosen(visitor, "#f-person_id") == person
     assert chosen(visitor, "#f-company_id") == company
+
+
+def test_a_company_is_made_in_the_place_of_a_value_and_saved_by_the_next_enter(visit: Any, site: Any) -> None:
+    visitor = visit("admin")
+    visitor.go(f"/clients/people/{site.id_of('clients_person')}")
+    page = visitor.page
+
+    page.click("[data-field=company_id] .crm-edit", force=True)
+    visitor.until("document.activeElement.id === 'e-company_id-ts-control'")
+    page.keyboard.type("Новейшая фирма")
+    visitor.until(f"({OFFERED}).includes('«Новейшая фирма»')")
+    page.keyboard.press("Enter")
+    made = chosen_within(visitor, "Новейшая фирма")
+    page.keyboard.press("Enter")
+    visitor.until("!document.querySelector('[data-field=company_id] form')")
+
+    assert made
+    assert page.inner_text("[data-field=company_id]").strip() == "Новейшая фирма"
+
+
+def chosen_within(visitor: Any, name: str) -> bool:
+    """Wait until a field edited in its place holds what was made."""
+    visitor.until(f"document.querySelector('[data-field] .ts-wrapper .item')?.innerText === '{name}'")
+    return True

@@ -92,7 +92,7 @@ on("click", "form[data-inplace] [data-cancel]", (event, button) => {
 on("keydown", "form[data-inplace]", (event, form) => {
   if (event.isComposing) return;
   const place = form.closest("[data-field]");
-  const list = event.target.closest(".ts-wrapper.dropdown-active");
+  const list = event.target.closest(".ts-wrapper.dropdown-active, .ts-wrapper.is-making");
   if (event.key === "Escape" && !list) {
     event.preventDefault();
     event.stopPropagation();

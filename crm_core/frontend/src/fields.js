@@ -13,6 +13,8 @@ behave("select[data-picker]", async (select) => {
   let found = new Set();
   const many = select.multiple;
   const label = document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
+  // In the place of a value one goes on typing at once.
+  const awaited = document.activeElement === select && select.form?.dataset.inplace;
   const draw = (item, escape, full) => {
     const face = item.photo_href ? `<span class="crm-face"><img src="${escape(item.photo_href)}" alt=""></span>` : "";
     const dot = item.color ? ` data-color="${escape(item.color)}"` : "";
@@ -24,7 +26,9 @@ behave("select[data-picker]", async (select) => {
     plugins: many ? { remove_button: { label: "×", title: word("remove") } } : select.required ? {} : { clear_button: { title: word("clear"), html: () => `<div class="clear-button" title="${word("clear")}">×</div>` } },
     create: quick
       ? (input, done) => {
+          made.wrapper.classList.add("is-making");
           makeQuickly(quick, input, nearOf(select)).then((option) => {
+            made.wrapper.classList.remove("is-making");
             done(option ?? undefined);
             if (!select.isConnected) return;
             // What was typed is not lost when the form over it is left.
@@ -73,6 +77,7 @@ behave("select[data-picker]", async (select) => {
   if (select.getAttribute("aria-invalid")) made.control_input.setAttribute("aria-invalid", "true");
   // Tom Select takes up the facts that stand in data attributes of the options.
   made.on("item_add", () => made.setTextboxValue(""));
+  if (awaited) made.focus();
   if (remote && !select.dataset.create) {
     // Enter takes what was found for what is typed, never what was listed before.
     made.control_input.addEventListener(
