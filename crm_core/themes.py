@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pyramid.interfaces import IRoutesMapper
+from pyramid_chameleon import zpt
 
 from crm_core import assets
 from crm_core.i18n import TranslationString, _
@@ -321,8 +323,21 @@ def _csrf_token(request: Request) -> str:
         return ""
 
 
+class CookedInTurn(zpt.PyramidPageTemplateFile):
+    """A template that is compiled while no other one is: Python 3.11 sometimes fails where two threads do."""
+
+    _turn = threading.RLock()
+
+    def cook(self, body: str) -> None:
+        """Compile the template."""
+        with self._turn:
+            super().cook(body)
+
+
 def includeme(config: Configurator) -> None:
     """Load the theme of the settings; after the plugins are imported, so that it can dress them."""
+    # Its renderer makes templates by this name and offers no other way to say of which class.
+    zpt.PyramidPageTemplateFile = CookedInTurn
     settings = config.registry.settings
     chain = load_chain(settings.get(SETTING, DEFAULT))
     styles: list[str] = []
