@@ -466,8 +466,9 @@ def test_deals_are_made_edited_deleted_and_seen_with_dates_and_what_happened(
 
     seen = testapp.get("/deals?cols=stage_id,amount,person_id,owner_id,expected_close,next_date,last_activity_at")
     row = seen.html.select_one("main table").get_text(" ").replace("\u00a0", " ")
-    for shown in ("Сделкина", "23 Nov 2099", "1 Dec 2099", "15,400", "just now"):
+    for shown in ("Сделкина", "23 Nov 2099", "1 Dec 2099", "15,400"):
         assert shown in row, row
+    assert re.search(r"just now|seconds ago", row)
     assert "Обсудили сроки" in timeline(testapp, testapp.get(href)).text
 
     delete(testapp, testapp.get(href))
