@@ -12,14 +12,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 
-#: Name, account, page, width, height, colour scheme.
+#: Name, account, page, width, height, colour scheme. `first:` opens the first record of a list.
 PICTURES = (
     ("people", "manager", "/clients/people", 1440, 860, "light"),
-    ("card", "manager", "first", 1440, 980, "light"),
+    ("card", "manager", "first:/clients/people", 1440, 980, "light"),
+    ("board", "head", "/deals/board", 1600, 900, "light"),
+    ("deal", "manager", "first:/deals?f=owner_id:any:me", 1440, 1000, "light"),
+    ("leads", "head", "/deals/leads?f=state:any:new", 1440, 860, "light"),
+    ("forecast", "head", "/deals/forecast", 1440, 860, "light"),
+    ("day", "manager", "/tasks/day", 1440, 860, "light"),
+    ("schedule", "manager", "/tasks/schedule", 1440, 900, "light"),
     ("home-dark", "head", "/", 1440, 860, "dark"),
     ("phone", "manager", "/clients/people", 390, 780, "light"),
     ("roles", "admin", "/settings/roles", 1440, 860, "light"),
@@ -46,9 +53,17 @@ def main(address: str) -> None:
             sign_in(page, address, account)
             open_page(page, address, path)
             page.screenshot(path=HERE / f"{name}.png")
+            shrink(HERE / f"{name}.png")
             print(f"{name}.png: {page.title()}")
             context.close()
         browser.close()
+
+
+def shrink(path: Path) -> None:
+    """Keep 256 colours: pages have few, and pictures stay in the history for ever."""
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
 
 
 def sign_in(page: Any, address: str, account: str) -> None:
@@ -61,11 +76,13 @@ def sign_in(page: Any, address: str, account: str) -> None:
 
 
 def open_page(page: Any, address: str, path: str) -> None:
-    """Open a page, or the first card of the list of people, and wait until its parts have come."""
-    if path == "first":
-        page.goto(f"{address}/clients/people")
+    """Open a page, or the first record of a list, and wait until its parts have come."""
+    if path.startswith("first:"):
+        listed = path.removeprefix("first:")
+        page.goto(f"{address}{listed}")
         hrefs = page.locator("main table a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
-        path = next(href for href in hrefs if re.fullmatch(r"/clients/people/\d+", href or ""))
+        card = re.compile(re.escape(listed.partition("?")[0]) + r"/\d+(\?.*)?")
+        path = next(href for href in hrefs if card.fullmatch(href or "")).partition("?")[0]
     page.goto(f"{address}{path}")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(400)
