@@ -157,7 +157,7 @@ def test_a_missed_call_of_a_client_is_a_task_of_his_responsible_once(company: Co
     assert task.title in company.browser.get("/tasks/day").text
     assert "Перезвонить" in task.title
     card = company.browser.get(f"/clients/people/{company.client}").html
-    panel = card.select_one('[id="panel-tasks.of"] [hx-get]')["hx-get"]
+    panel = card.select_one("#panel-tasks-of [hx-get]")["hx-get"]
     assert task.title in company.browser.get(panel).text
 
 
