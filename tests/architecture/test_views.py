@@ -32,6 +32,7 @@ PUBLIC = {
 
 #: What every account may call, whatever its roles: pages of one's own, and doors that look for rights inside.
 EVERYBODY = {
+    "calls.present": "asked by the script of every page; answers nothing to whoever may not see calls",
     **dict.fromkeys(("account.face", "account.prove"), "one's own session"),
     **dict.fromkeys(("home", "home.arrange", "home.widget", "live"), "what it holds is asked for block by block"),
     **dict.fromkeys(("notifications.list", "notifications.open"), "one's own"),

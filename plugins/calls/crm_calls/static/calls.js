@@ -85,8 +85,10 @@ async function look() {
   busy = true;
   try {
     const answer = await fetch("/calls/present", { headers: { "HX-Request": "true", "HX-Request-Type": "partial" }, credentials: "same-origin" });
-    if (!answer.ok) return keep({ line: "", dials: false, off: true });
-    const section = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".calls-present");
+    // An answer that nobody reads keeps its connection.
+    const text = await answer.text();
+    if (!answer.ok || answer.status === 204) return keep({ line: "", dials: false, off: true });
+    const section = new DOMParser().parseFromString(text, "text/html").querySelector(".calls-present");
     if (!section) return;
     keep({ line: section.dataset.line, dials: section.dataset.dials === "1" });
     show(section);

@@ -18,16 +18,22 @@ from crm_calls.schemas import ANSWERED, RINGING
 from crm_core.i18n import TranslationString
 from crm_core.records import saving
 from crm_core.security.limits import Rule
+from crm_core.security.permissions import SIGNED_IN
 
 CLICKS = Rule("calls-dial", "30 per minute")
 """Calls by a click of one person."""
 
 
 @view_config(
-    route_name="calls.present", request_method="GET", permission=VIEW, renderer="crm_calls:templates/present.pt"
+    route_name="calls.present", request_method="GET", permission=SIGNED_IN, renderer="crm_calls:templates/present.pt"
 )
-def present(request: Request) -> dict[str, Any]:
-    """Show the calls that ring or are talked at the person's line; four statements at most, two when it is quiet."""
+def present(request: Request) -> Any:
+    """Show the calls that ring or are talked at the person's line; four statements at most, two when it is quiet.
+
+    The script of every page asks; whoever has nothing to do with calls is told so, which is no mistake of his.
+    """
+    if not request.subject.may(VIEW):
+        return Response(status=204)
     gate = request.gate
     place = services.line_of(request.db, gate.plugins, request.subject.user_id)
     calls = services.present(gate)
