@@ -25,9 +25,9 @@ MOST_CLICKS = 12
 WORDS = {
     "ru": {
         "sign_in": "Войти", "deals": "Сделки", "add": "Создать сделку", "company": "Компания", "amount": "Сумма",
-        "next": "Что дальше?", "board": "Доска",
+        "next": "Что дальше?", "tomorrow": "завтра", "board": "Доска",
     },
-    "en": {"next": "What next?", "board": "Board"},
+    "en": {"next": "What next?", "tomorrow": "tomorrow", "board": "Board"},
 }  # fmt: skip
 
 
@@ -306,11 +306,9 @@ def _task_is_found_in_the_schedule_done_and_followed(visitor: Any, site: Any, da
     page.click(f'#card-menu a[href="/tasks/{task}/complete"]')
     page.wait_for_selector("#dialog[open] [name=result]")
     page.fill("#dialog [name=result]", "Замер сделан")
-    page.click("#dialog form button[type=submit]")
-    # Nothing is left to be done with the deal, so the next step is asked for.
-    visitor.until(f"document.querySelector('#dialog[open]')?.innerText.includes('{words['next']}') "
-                  "&& document.querySelector('#dialog[open] [name=day]') !== null")  # fmt: skip
-    page.fill("#dialog [name=title]", f"Счёт {day.names[0]}")
+    # The dialog asks what comes next, so that the deal does not stay without a step.
+    assert words["next"] in page.inner_text("#dialog")
+    page.fill("#dialog [name=next]", f"{words['tomorrow']} Счёт {day.names[0]}")
     page.click("#dialog form button[type=submit]")
     visitor.until("!document.querySelector('#dialog[open]')")
     visitor.settle()
